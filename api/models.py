@@ -1,0 +1,130 @@
+"""What is stored: tweets with their authors and keywords, what was set aside, and who reads a source."""
+
+from django.db import models
+from django.db.models import Q
+
+
+class Author(models.Model):
+    """The account that wrote a tweet, as the source last described it.
+
+    An author whose account the source did not describe (suspended, deleted) has an id and nothing else.
+    """
+
+    source = models.CharField(max_length=20)
+    source_id = models.CharField(max_length=190, unique=True)
+    username = models.CharField(max_length=100, blank=True, db_index=True)
+    name = models.CharField(max_length=400, blank=True)
+    avatar = models.CharField(max_length=1000, blank=True)
+    verified = models.CharField(max_length=20, blank=True)
+    protected = models.BooleanField(default=False)
+    first_seen_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self):
+        return f"@{self.username}" if self.username else f"author {self.source_id}"
+
+
+class Keyword(models.Model):
+    """A term with a channel of its own. Stored as channels.normalize_term gives it."""
+
+    term = models.CharField(max_length=190, unique=True)
+    first_seen_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self):
+        return self.term
+
+
+class Tweet(models.Model):
+    """One card of the wall.
+
+    An edit is the same card: `source_id` is the first id of the edit chain and never changes,
+    `version_id` the newest. `published_at` is empty while the present version waits to be published:
+    the table is the outbox.
+    """
+
+    source = models.CharField(max_length=20)
+    source_id = models.CharField(max_length=190, unique=True)
+    version_id = models.CharField(max_length=190, db_index=True)
+    author = models.ForeignKey(Author, on_delete=models.PROTECT, related_name="tweets")
+    keywords = models.ManyToManyField(Keyword, related_name="tweets", blank=True)
+    created_at = models.DateTimeField()
+    text = models.TextField(blank=True)
+    lang = models.CharField(max_length=20, blank=True)
+    sensitive = models.BooleanField(default=False)
+    has_media = models.BooleanField(default=False)
+    retweet_of = models.CharField(max_length=190, blank=True, db_index=True)
+    quote_of = models.CharField(max_length=190, blank=True, db_index=True)
+    reply_to = models.CharField(max_length=190, blank=True, db_index=True)
+    # Entities, media, poll, withholding and the referenced tweets as the resource shows them.
+    content = models.JSONField(default=dict)
+    raw = models.JSONField(default=dict)
+    stored_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(db_index=True)
+    hidden_at = models.DateTimeField(null=True, blank=True)
+    published_at = models.DateTimeField(null=True, blank=True)
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    receivers = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="tweet_newest"),
+            models.Index(fields=["author", "-created_at", "-id"], name="tweet_author_newest"),
+            models.Index(
+                fields=["id"], name="tweet_outbox", condition=Q(published_at__isnull=True)
+            ),
+        ]
+
+    def __str__(self):
+        return f"tweet {self.source_id}"
+
+
+class SetAside(models.Model):
+    """A message of a source that was not stored, with the reason: nothing is dropped unseen."""
+
+    class Kind(models.TextChoices):
+        REJECTED = "rejected", "rejected"  # meant to be a tweet, but not a valid one
+        PROBLEM = "problem", "problem"  # the source reported a problem
+        UNKNOWN = "unknown", "unknown"  # a message of a kind that is not known
+
+    source = models.CharField(max_length=20)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    reason = models.TextField()
+    message = models.TextField(blank=True)
+    received_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        verbose_name_plural = "set aside"
+
+    def __str__(self):
+        return f"{self.kind}: {self.reason}"
+
+
+class Tally(models.Model):
+    """How many messages of a source had which outcome on a UTC day."""
+
+    day = models.DateField()
+    source = models.CharField(max_length=20)
+    outcome = models.CharField(max_length=20)
+    count = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "tallies"
+        constraints = [
+            models.UniqueConstraint(fields=["day", "source", "outcome"], name="tally_once")
+        ]
+
+    def __str__(self):
+        return f"{self.day} {self.source} {self.outcome}: {self.count}"
+
+
+class Lease(models.Model):
+    """The worker that reads a source. Free when the heartbeat is old."""
+
+    source = models.CharField(max_length=20, unique=True)
+    holder = models.CharField(max_length=200)
+    acquired_at = models.DateTimeField()
+    heartbeat_at = models.DateTimeField()
+    last_message_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self):
+        return f"{self.source} read by {self.holder}"

@@ -1,0 +1,65 @@
+import socket
+
+import pytest
+
+from nginx.server import Front, PushNode
+
+
+def free_ports(count):
+    """Ports that nothing listens on; the kernel does not hand out one twice in a row."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+@pytest.fixture
+def make_push_node(tmp_path_factory):
+    """Starts real push nodes, each in a folder of its own; `start=False` leaves that to the test."""
+    nodes = []
+
+    def make(*, start=True, **options):
+        publish_port, subscribe_port = free_ports(2)
+        options = {"shared_memory": "64M"} | options
+        folder = tmp_path_factory.mktemp("push-node")
+        node = PushNode(folder, publish_port=publish_port, subscribe_port=subscribe_port, **options)
+        nodes.append(node)
+        return node.start() if start else node
+
+    yield make
+    for node in nodes:
+        node.stop()
+
+
+@pytest.fixture
+def push_node(make_push_node):
+    return make_push_node()
+
+
+@pytest.fixture
+def make_front(tmp_path_factory):
+    """Starts real fronts before a push node and, where the test has one, Django ("host:port")."""
+    fronts = []
+
+    def make(push_node, *, django="127.0.0.1:9", **options):
+        [port] = free_ports(1)
+        options = {"static": tmp_path_factory.mktemp("static")} | options
+        front = Front(
+            tmp_path_factory.mktemp("front"),
+            port=port,
+            push_node=f"127.0.0.1:{push_node.subscribe_port}",
+            django=django,
+            **options,
+        )
+        fronts.append(front)
+        return front.start()
+
+    yield make
+    for front in fronts:
+        front.stop()
+
+
+@pytest.fixture
+def front(make_front, push_node):
+    return make_front(push_node)
