@@ -1,7 +1,32 @@
 """What is stored: tweets with their authors and keywords, what was set aside, and who reads a source."""
 
+import unicodedata
+
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
+
+models.CharField.register_lookup(Lower)
+
+
+def fold_text(text):
+    """The form in which texts are compared: upper and lower case, and ways to write a letter, fall together."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+class SearchField(models.TextField):
+    """What a tweet says, folded. Written with the tweet, as an auto_now field is.
+
+    SQLite compares without case in ASCII only, so the database can not do this itself.
+    """
+
+    def pre_save(self, instance, add):
+        original = instance.content.get("retweet_of") or {}
+        folded = fold_text(f"{instance.text}\n{original.get('text', '')}")
+        setattr(instance, self.attname, folded)
+        return folded
 
 
 class Author(models.Model):
@@ -12,13 +37,16 @@ class Author(models.Model):
 
     source = models.CharField(max_length=20)
     source_id = models.CharField(max_length=190, unique=True)
-    username = models.CharField(max_length=100, blank=True, db_index=True)
+    username = models.CharField(max_length=100, blank=True)
     name = models.CharField(max_length=400, blank=True)
     avatar = models.CharField(max_length=1000, blank=True)
     verified = models.CharField(max_length=20, blank=True)
     protected = models.BooleanField(default=False)
     first_seen_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        indexes = [models.Index(Lower("username"), name="author_username")]
 
     def __str__(self):
         return f"@{self.username}" if self.username else f"author {self.source_id}"
@@ -45,8 +73,10 @@ class Tweet(models.Model):
     source = models.CharField(max_length=20)
     source_id = models.CharField(max_length=190, unique=True)
     version_id = models.CharField(max_length=190, db_index=True)
-    author = models.ForeignKey(Author, on_delete=models.PROTECT, related_name="tweets")
-    keywords = models.ManyToManyField(Keyword, related_name="tweets", blank=True)
+    author = models.ForeignKey(
+        Author, on_delete=models.PROTECT, related_name="tweets", db_index=False
+    )
+    keywords = models.ManyToManyField(Keyword, through="TweetKeyword", related_name="tweets")
     created_at = models.DateTimeField()
     text = models.TextField(blank=True)
     lang = models.CharField(max_length=20, blank=True)
@@ -55,20 +85,24 @@ class Tweet(models.Model):
     retweet_of = models.CharField(max_length=190, blank=True, db_index=True)
     quote_of = models.CharField(max_length=190, blank=True, db_index=True)
     reply_to = models.CharField(max_length=190, blank=True, db_index=True)
-    # Entities, media, poll, withholding and the referenced tweets as the resource shows them.
-    content = models.JSONField(default=dict)
-    raw = models.JSONField(default=dict)
     stored_at = models.DateTimeField(auto_now_add=True)
-    changed_at = models.DateTimeField(db_index=True)
+    changed_at = models.DateTimeField()
     hidden_at = models.DateTimeField(null=True, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
     claimed_until = models.DateTimeField(null=True, blank=True)
     receivers = models.PositiveIntegerField(default=0)
+    # The long columns come last: SQLite reads a row from its start and stops at the last column asked for.
+    search = SearchField(blank=True, editable=False)
+    # Entities, media, poll, withholding and the referenced tweets as the resource shows them.
+    content = models.JSONField(default=dict)
+    raw = models.JSONField(default=dict)
 
     class Meta:
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="tweet_newest"),
             models.Index(fields=["author", "-created_at", "-id"], name="tweet_author_newest"),
+            models.Index(fields=["lang", "-created_at", "-id"], name="tweet_lang_newest"),
+            models.Index(fields=["changed_at", "id"], name="tweet_changed"),
             models.Index(
                 fields=["id"], name="tweet_outbox", condition=Q(published_at__isnull=True)
             ),
@@ -76,6 +110,23 @@ class Tweet(models.Model):
 
     def __str__(self):
         return f"tweet {self.source_id}"
+
+
+class TweetKeyword(models.Model):
+    """A tweet in a keyword channel, with the tweet's time: the newest of a keyword are found without a sort."""
+
+    tweet = models.ForeignKey(Tweet, on_delete=models.CASCADE, db_index=False)
+    keyword = models.ForeignKey(Keyword, on_delete=models.CASCADE, db_index=False)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tweet", "keyword"], name="tweet_keyword_once")
+        ]
+        indexes = [models.Index(fields=["keyword", "-created_at", "-tweet"], name="keyword_newest")]
+
+    def __str__(self):
+        return f"{self.tweet} in {self.keyword}"
 
 
 class SetAside(models.Model):
