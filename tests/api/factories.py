@@ -1,0 +1,69 @@
+"""Rows for tests. What a test does not name is invented; ids and times count up."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+from django.utils import timezone
+
+from api.models import Author, Keyword, Tweet, TweetKeyword
+
+START = datetime(2026, 11, 20, 10, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+def make_author(**fields):
+    number = next(_numbers)
+    defaults = {
+        "source": "replay",
+        "source_id": str(100 + number),
+        "username": f"author_{number}",
+        "name": f"Author {number}",
+        "avatar": "/sample/avatar.svg",
+    }
+    return Author.objects.create(**defaults | fields)
+
+
+def make_content(**parts):
+    return {
+        "url": None,
+        "entities": [],
+        "media": [],
+        "poll": None,
+        "reply_to": None,
+        "quote_of": None,
+        "retweet_of": None,
+        "withheld_in": [],
+        "edited": False,
+    } | parts
+
+
+def make_keyword(term):
+    return Keyword.objects.get_or_create(term=term)[0]
+
+
+def make_tweet(*, keywords=(), content=None, **fields):
+    """A tweet as the store writes it; `content` names the parts that are not empty."""
+    number = next(_numbers)
+    source_id = fields.pop("source_id", str(2120000000000000000 + number))
+    content = make_content(**content or {})
+    defaults = {
+        "source": "replay",
+        "source_id": source_id,
+        "version_id": source_id,
+        "created_at": START + timedelta(seconds=number),
+        "text": f"Tweet number {number}",
+        "lang": "en",
+        "has_media": bool(content["media"]),
+        "retweet_of": (content["retweet_of"] or {}).get("id", ""),
+        "quote_of": (content["quote_of"] or {}).get("id", ""),
+        "reply_to": (content["reply_to"] or {}).get("id", ""),
+        "changed_at": timezone.now(),
+    }
+    if "author" not in fields:
+        fields["author"] = make_author()
+    tweet = Tweet.objects.create(**defaults | fields, content=content)
+    TweetKeyword.objects.bulk_create(
+        TweetKeyword(tweet=tweet, keyword=make_keyword(term), created_at=tweet.created_at)
+        for term in keywords
+    )
+    return tweet
