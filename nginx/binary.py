@@ -7,6 +7,7 @@ from nginx.errors import NginxError
 
 PROJECT = Path(__file__).resolve().parent.parent
 UNPACKED = PROJECT / "var" / "nginx" / "root"
+CANDIDATES = [Path("/"), UNPACKED]
 MODULE = "usr/lib/nginx/modules/ngx_http_push_stream_module.so"
 
 
@@ -34,7 +35,7 @@ class Binary:
 
 def find_binary():
     """The machine's own nginx where it has the module (Debian 13 and later), else the unpacked one."""
-    for binary in (Binary(Path("/")), Binary(UNPACKED)):
+    for binary in map(Binary, CANDIDATES):
         if binary.is_complete():
             return binary
     raise NginxError("nginx with the push-stream module is not installed: run 'make install'.")
