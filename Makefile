@@ -1,0 +1,39 @@
+# `make run` shows the wall, `make test` runs every test. Both install what is missing first.
+PYTHON ?= python3
+VENV := .venv/bin
+
+.PHONY: run test install install-tests lint format lock bench
+
+run: install
+	@$(VENV)/python manage.py run
+
+install:
+	@$(PYTHON) install.py
+
+install-tests:
+	@$(PYTHON) install.py --tests
+
+test: install-tests lint
+	npm --silent test
+	$(VENV)/python -m pytest
+
+lint: install-tests
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+	$(VENV)/python manage.py makemigrations --check --dry-run
+	npm --silent run check
+
+format: install-tests
+	$(VENV)/ruff check --fix .
+	$(VENV)/ruff format .
+	npm --silent run format
+
+lock: install-tests
+	$(VENV)/pip install -q pip-tools
+	for name in requirements requirements-dev; do $(VENV)/pip-compile -q --upgrade --strip-extras --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o $$name.txt $$name.in || exit 1; done
+
+bench: install-tests
+	for file in bench/[a-z]*.py; do $(VENV)/python $$file || exit 1; done
