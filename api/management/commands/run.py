@@ -1,0 +1,174 @@
+"""Starts everything on this machine and ends it with Ctrl-C: `make run`."""
+
+import signal
+import socket
+import sys
+import time
+from contextlib import contextmanager
+
+import requests
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, call_command
+
+from api.supervision import Program, Supervisor
+from nginx.errors import NginxError
+from nginx.server import Front, PushNode
+
+READY_SECONDS = 60
+PORTS = [
+    ("WALLPUSH_FRONT_PORT", "WALLPUSH_FRONT_ADDRESS"),
+    ("WALLPUSH_PUSH_PORT", None),
+    ("WALLPUSH_SUBSCRIBE_PORT", None),
+    ("WALLPUSH_DJANGO_PORT", None),
+]
+
+
+class Command(BaseCommand):
+    help = "Start nginx, Django and the worker, show the address of the wall, stop all with Ctrl-C."
+    requires_system_checks = []
+
+    def handle(self, **options):
+        for name, address in PORTS:
+            check_port(name, getattr(settings, address) if address else "127.0.0.1")
+        push_node, front = make_nodes()
+        try:
+            self.prepare(push_node, front)
+        except PermissionError as error:
+            raise CommandError(
+                f"No right to write {error.filename}: give it to the user who runs wallpush."
+            ) from error
+        except NginxError as error:
+            raise CommandError(str(error)) from error
+        supervisor = Supervisor(settings.WALLPUSH_VAR / "log", programs(push_node, front))
+        with stopped_by_signals():
+            self.supervise(supervisor, front)
+
+    def prepare(self, push_node, front):
+        self.say("Preparing the database and the pages")
+        settings.WALLPUSH_VAR.joinpath("log").mkdir(parents=True, exist_ok=True)
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        push_node.write()
+        front.write()
+
+    def supervise(self, supervisor, front):
+        self.say("Starting nginx, Django and the worker")
+        supervisor.start()
+        try:
+            self.wait_until_ready(supervisor, front)
+            self.announce(supervisor, front)
+            supervisor.process.wait()
+        except KeyboardInterrupt:
+            self.say("Stopping")
+        finally:
+            supervisor.stop()
+        self.say("Everything has stopped")
+
+    def wait_until_ready(self, supervisor, front):
+        deadline = time.monotonic() + READY_SECONDS
+        while not answers(front):
+            if program := supervisor.failing():
+                raise CommandError(
+                    f"The {program.name} does not start. Its last words:\n{tail(program.log)}"
+                )
+            if not supervisor.is_running():
+                raise CommandError(f"supervisord ended: see {supervisor.log}.")
+            if time.monotonic() > deadline:
+                raise CommandError(f"Not ready after {READY_SECONDS} s: see {supervisor.folder}.")
+            time.sleep(0.1)
+
+    def announce(self, supervisor, front):
+        source = f"the source '{settings.WALLPUSH_SOURCE}'"
+        self.say(f"Tweets come from {source}. Logs are in {supervisor.folder}")
+        self.say(
+            self.style.SUCCESS(f"\n  The wall is at {front.url}/   (Ctrl-C stops everything)\n")
+        )
+
+    def say(self, line):
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def check_port(name, address):
+    """Before anything starts: a port that is taken is the one thing that people run into."""
+    port = getattr(settings, name)
+    try:
+        socket.create_server((address, port)).close()
+    except PermissionError as error:
+        raise CommandError(
+            f"No right to open port {port}: set {name} to one above 1023."
+        ) from error
+    except OSError as error:
+        raise CommandError(
+            f"Port {port} on {address} is taken by another program ({error.strerror}):"
+            f" stop it, or set {name} to a free one."
+        ) from error
+
+
+def make_nodes():
+    folder = settings.WALLPUSH_VAR / "nginx"
+    try:
+        push_node = PushNode(
+            folder / "push",
+            publish_port=settings.WALLPUSH_PUSH_PORT,
+            subscribe_port=settings.WALLPUSH_SUBSCRIBE_PORT,
+            shared_memory=settings.WALLPUSH_PUSH_MEMORY,
+        )
+        front = Front(
+            folder / "front",
+            port=settings.WALLPUSH_FRONT_PORT,
+            address=settings.WALLPUSH_FRONT_ADDRESS,
+            push_node=f"127.0.0.1:{settings.WALLPUSH_SUBSCRIBE_PORT}",
+            django=f"127.0.0.1:{settings.WALLPUSH_DJANGO_PORT}",
+            static=settings.STATIC_ROOT,
+            events_url=settings.WALLPUSH_EVENTS_URL,
+        )
+    except NginxError as error:
+        raise CommandError(str(error)) from error
+    return push_node, front
+
+
+def programs(push_node, front):
+    log = settings.WALLPUSH_VAR / "log"
+    django = [
+        sys.executable, "-m", "gunicorn", "api.wsgi", "--workers", "2", "--threads", "4",
+        "--bind", f"127.0.0.1:{settings.WALLPUSH_DJANGO_PORT}",
+    ]  # fmt: skip
+    worker = [
+        sys.executable, "-m", "celery", "-A", "api", "worker", "--concurrency", "1",
+        "--source", settings.WALLPUSH_SOURCE, "--loglevel", settings.WALLPUSH_LOG_LEVEL,
+        "--without-gossip", "--without-mingle",
+    ]  # fmt: skip
+    return [
+        Program("push-node", push_node.command, log / "push-node.log"),
+        Program("front", front.command, log / "front.log"),
+        Program("django", django, log / "django.log"),
+        Program("worker", worker, log / "worker.log"),
+    ]
+
+
+def answers(front):
+    """Whether the page and, through the front, Django are there."""
+    try:
+        pages = [requests.get(front.url + path, timeout=5) for path in ("/", "/api/wall/")]
+    except requests.RequestException:
+        return False
+    return all(page.status_code == 200 for page in pages)
+
+
+def tail(log, lines=12):
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+
+
+@contextmanager
+def stopped_by_signals():
+    """SIGTERM and a closed terminal stop it as Ctrl-C does; a second one does not cut the stopping short."""
+
+    def interrupt(signum, frame):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    yield

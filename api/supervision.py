@@ -1,0 +1,127 @@
+"""The processes of one machine, kept running by supervisord: push node, front, Django and the worker."""
+
+import configparser
+import shlex
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+STOP_SECONDS = 20
+# supervisord waits one second longer before each new try, so that these last for months.
+START_RETRIES = 10_000
+LOG_BYTES = "20MB"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A process by the name a person knows it by, and the command that starts it in the foreground."""
+
+    name: str
+    command: list
+    log: Path
+
+
+class Supervisor:
+    """Starts programs and starts each again when it ends, until it is stopped."""
+
+    def __init__(self, folder, programs):
+        self.folder = Path(folder)
+        self.programs = programs
+        self.process = None
+        # The path of a socket has room for about 100 characters: the project's own may be longer.
+        self.run_folder = tempfile.TemporaryDirectory(prefix="wallpush-")
+
+    @property
+    def conf(self):
+        return self.folder / "supervisord.conf"
+
+    @property
+    def log(self):
+        return self.folder / "supervisord.log"
+
+    @property
+    def socket(self):
+        return Path(self.run_folder.name) / "supervisor.sock"
+
+    def start(self):
+        self.conf.parent.mkdir(parents=True, exist_ok=True)
+        with self.conf.open("w") as file:
+            self.configuration().write(file)
+        # A session of its own: Ctrl-C in the terminal reaches only the one who asked, who then stops the rest.
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(self.conf)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def stop(self):
+        """End every program, then supervisord itself."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(STOP_SECONDS + 10)
+        self.run_folder.cleanup()
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def failing(self):
+        """The first program that ends as soon as it is started, or None."""
+        by_name = {program.name: program for program in self.programs}
+        states = [(process["name"], process["statename"]) for process in self.processes()]
+        return next(
+            (by_name[name] for name, state in states if state in ("BACKOFF", "FATAL")), None
+        )
+
+    def processes(self):
+        """What supervisord says of each program; nothing before it listens."""
+        try:
+            with self.api() as api:
+                return api.supervisor.getAllProcessInfo()
+        except (OSError, Fault):
+            return []
+
+    def api(self):
+        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
+        return ServerProxy("http://supervisor", transport=transport)
+
+    def configuration(self):
+        conf = configparser.RawConfigParser()
+        conf["unix_http_server"] = {"file": self.socket, "chmod": "0700"}
+        conf["rpcinterface:supervisor"] = {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        }
+        conf["supervisord"] = {
+            "logfile": escape(self.log),
+            "pidfile": escape(self.folder / "supervisord.pid"),
+            "childlogdir": escape(self.folder),
+            "silent": "true",
+        }
+        for program in self.programs:
+            conf[f"program:{program.name}"] = section(program)
+        return conf
+
+
+def section(program):
+    return {
+        "command": escape(shlex.join(map(str, program.command))),
+        "autorestart": "true",
+        "startretries": START_RETRIES,
+        "stopsignal": "TERM",
+        "stopwaitsecs": STOP_SECONDS,
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": escape(program.log),
+        "stdout_logfile_maxbytes": LOG_BYTES,
+        "stdout_logfile_backups": 3,
+    }
+
+
+def escape(value):
+    """supervisord expands %(…)s in values."""
+    return str(value).replace("%", "%%")
