@@ -18,7 +18,7 @@ from nginx.errors import NginxError
 PACKAGES = ["nginx", "nginx-common", "libnginx-mod-http-push-stream"]
 FIRST_SUITE = "trixie"
 OLDER_SUITES = {"bullseye", "bookworm"}
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+KEYRINGS = Path("/usr/share/keyrings")
 APT_FOLDER = Path("/etc/apt")
 OS_RELEASE = Path("/etc/os-release")
 
@@ -93,9 +93,14 @@ def fetch(archives, work):
 
 
 def paragraph(archive):
+    # Renamed by Debian on its way from 12 to 14.
+    names = ("debian-archive-keyring.pgp", "debian-archive-keyring.gpg")
+    keyring = next((KEYRINGS / name for name in names if (KEYRINGS / name).exists()), None)
+    if keyring is None:
+        raise NginxError("Debian's keys are missing: install the package debian-archive-keyring.")
     return (
         f"Types: deb\nURIs: {archive.uri}\nSuites: {archive.suite}\nComponents: main\n"
-        f"Signed-By: {KEYRING}\n"
+        f"Signed-By: {keyring}\n"
     )
 
 
