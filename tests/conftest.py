@@ -1,6 +1,7 @@
 import socket
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from nginx.server import Front, PushNode
 
@@ -63,3 +64,28 @@ def make_front(tmp_path_factory):
 @pytest.fixture
 def front(make_front, push_node):
     return make_front(push_node)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            # It may not look for updates: no test may leave this machine. Root has no sandbox.
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                  "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+        )  # fmt: skip
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    """A page in a fresh profile. An error that a script of it did not handle fails the test."""
+    context = chromium.new_context(viewport={"width": 1920, "height": 1080})
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert errors == []

@@ -1,0 +1,91 @@
+"""`make run` as a person sees it: the replayed sample, in Chromium, until Ctrl-C."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import PROJECT
+
+
+def children(pid):
+    """Of a process that may have threads, each of which may have started some."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def descendants(pid):
+    return [found for child in children(pid) for found in (child, *descendants(child))]
+
+
+def command_line(pid):
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+@pytest.fixture
+def stack(make_stack):
+    return make_stack(WALLPUSH_REPLAY_SPEED="5").start()
+
+
+def test_wall_shows_live_tweets(stack, page):
+    page.goto(stack.front_url)
+    page.wait_for_selector("article")
+    first = page.locator("article").count()
+    page.wait_for_function("n => document.querySelectorAll('article').length >= n + 5", arg=first)
+
+
+def test_curl_pair_of_the_readme(stack):
+    with subprocess.Popen(
+        ["curl", "-sN", f"{stack.front_url}/events/sub/hello"], stdout=subprocess.PIPE
+    ) as watching:
+        assert watching.stdout.readline() == b"\r\n"
+        subprocess.run(
+            ["curl", "-s", f"{stack.publish_url}/events/pub/hello", "-d", '{"hello":1}'],
+            check=True,
+            capture_output=True,
+        )
+        assert json.loads(watching.stdout.readline())["text"] == {"hello": 1}
+        watching.terminate()
+
+
+def test_ctrl_c_stops_every_process_and_a_second_start_goes_on(stack):
+    stack.wait_until(stack.tweets)
+    processes = descendants(stack.process.pid)
+    assert len(processes) >= 7
+    assert stack.stop() == 0
+    assert "Everything has stopped" in stack.output
+    assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
+    stack.start()
+    assert stack.tweets()
+
+
+def test_a_killed_process_is_started_again(stack):
+    [supervisord] = children(stack.process.pid)
+    for name in ("/nginx/push", "/nginx/front", "gunicorn", "celery"):
+        [pid] = [pid for pid in children(supervisord) if name in command_line(pid)]
+        os.kill(pid, signal.SIGKILL)
+    known = {tweet["id"] for tweet in stack.tweets()}
+    stack.wait_until(lambda: any(t["id"] not in known for t in stack.tweets()))
+
+
+def test_taken_port_is_one_sentence(make_stack):
+    stack = make_stack()
+    port = int(stack.environment["WALLPUSH_FRONT_PORT"])
+    with socket.create_server(("127.0.0.1", port)):
+        result = subprocess.run(
+            [sys.executable, "manage.py", "run"],
+            cwd=PROJECT,
+            env=os.environ | stack.environment,
+            capture_output=True,
+            text=True,
+        )
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"CommandError: Port {port} on 127.0.0.1 is taken by another program (Address already in use):"
+        " stop it, or set WALLPUSH_FRONT_PORT to a free one.\n"
+    )
