@@ -1,0 +1,82 @@
+/**
+ * What the REST API knows: the first page, and after that only what has changed since.
+ *
+ * @import {Resource} from "./resource.js"
+ * @typedef {{results: Resource[], after?: string, more?: boolean}} Page
+ * @typedef {(resource: Resource, moment: number) => void} Deliver
+ */
+
+import { channelFilter } from "./channels.js";
+
+const FIRST_PAGE = 60;
+const TIMEOUT = 15_000;
+
+export class History {
+  #filters;
+  /** @type {Map<Record<string, string>, string>} */
+  #cursors = new Map();
+
+  /** @param {string[]} channels */
+  constructor(channels) {
+    const filters = channels.map(channelFilter).filter((filter) => filter !== null);
+    const everything = filters.find((filter) => Object.keys(filter).length === 0);
+    this.#filters = everything ? [everything] : filters;
+  }
+
+  /**
+   * Fetches what is new since the last call that succeeded. Rejects when the API cannot be read.
+   *
+   * @param {Deliver} deliver
+   * @param {AbortSignal} signal
+   */
+  async read(deliver, signal) {
+    await Promise.all(this.#filters.map((filter) => this.#readList(filter, deliver, signal)));
+  }
+
+  /**
+   * @param {Record<string, string>} filter
+   * @param {Deliver} deliver
+   * @param {AbortSignal} signal
+   */
+  async #readList(filter, deliver, signal) {
+    let page;
+    do {
+      const after = this.#cursors.get(filter);
+      /** @type {Record<string, string>} */
+      const start = after ? { after } : { limit: String(FIRST_PAGE) };
+      try {
+        page = await readPage({ ...filter, ...start }, deliver, signal);
+      } catch (error) {
+        // A cursor may be refused for good (another database): the next call starts over.
+        if (error instanceof Refused) this.#cursors.delete(filter);
+        throw error;
+      }
+      if (page.after) this.#cursors.set(filter, page.after);
+    } while (page.more);
+  }
+}
+
+class Refused extends Error {}
+
+/**
+ * @param {Record<string, string>} query
+ * @param {Deliver} deliver
+ * @param {AbortSignal} signal
+ * @returns {Promise<Page>}
+ */
+async function readPage(query, deliver, signal) {
+  const asked = Date.now();
+  const response = await fetch(`/api/tweets/?${new URLSearchParams(query)}`, {
+    cache: "no-store",
+    signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
+  });
+  if (response.status >= 400 && response.status < 500)
+    throw new Refused(`status ${response.status}`);
+  if (!response.ok) throw new Error(`status ${response.status}`);
+  /** @type {Page} */
+  const page = await response.json();
+  // The answer is at least as new as the moment it was asked for, by the server's clock.
+  const moment = Date.parse(response.headers.get("Date") ?? "") - (Date.now() - asked);
+  for (const resource of page.results) deliver(resource, moment);
+  return page;
+}
