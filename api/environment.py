@@ -17,14 +17,8 @@ from environs import Env, EnvValidationError, ValidationError
 TRUE = ("true", "1", "yes", "on")
 FALSE = ("false", "0", "no", "off")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-# Scheme of a broker -> the package that Celery needs for it, beyond those always installed.
-BROKERS = {
-    "filesystem": "kombu",
-    "redis": "redis",
-    "rediss": "redis",
-    "amqp": "amqp",
-    "amqps": "amqp",
-}
+# Scheme of a broker -> the package that it needs beside those that are always installed.
+BROKERS = {"filesystem": "", "redis": "redis", "rediss": "redis", "amqp": "", "amqps": ""}
 # With a write-ahead log, NORMAL loses nothing when a process dies; only a power failure may take the last commits.
 SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;"
@@ -156,7 +150,7 @@ def read_broker(value):
     if not separator or scheme not in BROKERS:
         allowed = ", ".join(f"{name}://" for name in BROKERS)
         raise ValidationError(f"must start with one of {allowed}.")
-    if not importlib.util.find_spec(BROKERS[scheme]):
+    if BROKERS[scheme] and not importlib.util.find_spec(BROKERS[scheme]):
         raise ValidationError(
             f"needs one more package for {scheme}://: pip install {BROKERS[scheme]}."
         )

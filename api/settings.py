@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from api.environment import LOG_LEVELS, Environment, filesystem_broker, keep_secret_key
+from .environment import LOG_LEVELS, Environment, filesystem_broker, keep_secret_key
 
 PROJECT = Path(__file__).resolve().parent.parent
 env = Environment(PROJECT / os.environ.get("WALLPUSH_ENV_FILE", ".env"))
@@ -114,6 +114,31 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = WALLPUSH_VAR / "static"
+
+REST_FRAMEWORK = {
+    # JSON first: what asks for nothing special, as curl does, gets it. A browser asks for HTML.
+    "DEFAULT_RENDERER_CLASSES": [
+        "api.renderers.MessageRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": [],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+    # No ?format=: the Accept header says it, and every parameter but the documented ones is refused.
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "wallpush",
+    "DESCRIPTION": "The tweets of a live wall. What is pushed to browsers is what is returned here.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # Without this, the page asks a host of others to validate the schema.
+    "SWAGGER_UI_SETTINGS": {"validatorUrl": None, "deepLinking": True},
+}
 
 EMBEDDED_BROKER = CELERY_BROKER_URL.startswith("filesystem://")
 if EMBEDDED_BROKER:
