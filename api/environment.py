@@ -4,6 +4,7 @@ import difflib
 import importlib.util
 import math
 import os
+import re
 import secrets
 import sys
 import tempfile
@@ -13,6 +14,9 @@ from urllib.parse import urlsplit
 import dj_database_url
 from dotenv import dotenv_values
 from environs import Env, EnvValidationError, ValidationError
+
+from wallpush.channels import keyword_channel
+from wallpush.errors import InvalidChannel
 
 TRUE = ("true", "1", "yes", "on")
 FALSE = ("false", "0", "no", "off")
@@ -92,8 +96,20 @@ def read_hosts(value):
     return hosts
 
 
+def read_memory(value):
+    if not re.fullmatch("[1-9][0-9]*[KM]", value):
+        raise ValidationError(f"must be a size such as 512M or 65536K, not {value!r}.")
+    return value
+
+
 def read_terms(value):
-    return read_list(value)
+    terms = read_list(value)
+    for term in terms:
+        try:
+            keyword_channel(term)
+        except InvalidChannel as error:
+            raise ValidationError(f"must be keywords: {error}") from error
+    return terms
 
 
 def read_folder(value, base):
@@ -203,6 +219,7 @@ READERS = {
     "optional_web_address": read_optional_url,
     "web_addresses": read_urls,
     "hosts": read_hosts,
+    "memory": read_memory,
     "terms": read_terms,
     "folder": read_folder,
     "file": read_file,
