@@ -40,7 +40,7 @@ env.require_distinct(
 )
 WALLPUSH_PUSH_MEMORY = env.memory("WALLPUSH_PUSH_MEMORY", "512M")
 WALLPUSH_PUBLISH_URLS = env.web_addresses(
-    "WALLPUSH_PUBLISH_URLS", f"http://127.0.0.1:{WALLPUSH_PUSH_PORT}"
+    "WALLPUSH_PUBLISH_URLS", f"http://127.0.0.1:{WALLPUSH_PUSH_PORT or 8001}"
 )
 WALLPUSH_PUBLISH_TIMEOUT = env.positive("WALLPUSH_PUBLISH_TIMEOUT", "5", unit="seconds")
 WALLPUSH_EVENTS_URL = env.optional_web_address("WALLPUSH_EVENTS_URL", "")
