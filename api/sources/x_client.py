@@ -1,0 +1,159 @@
+"""One connection to X's filtered stream through tweepy, whose own parsing and waiting are not used."""
+
+import contextlib
+import logging
+import sys
+import time
+from typing import NamedTuple
+
+import requests
+import tweepy
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+
+from .x_problem import describe_failure, describe_problem, read_problem
+
+log = logging.getLogger(__name__)
+
+TWEEPY_HOST = "https://api.twitter.com"
+# Seconds to connect, and to wait for a byte: X sends a keep-alive every 20 s.
+TIMEOUT = (10, 21)
+# Names that the stream still documents; with them X answers in its older dialect.
+FIELDS = {
+    "tweet_fields": "created_at,author_id,entities,attachments,referenced_tweets,note_tweet,lang,"
+    "possibly_sensitive,withheld,conversation_id,in_reply_to_user_id",
+    "expansions": "author_id,attachments.media_keys,attachments.poll_ids,referenced_tweets.id,"
+    "referenced_tweets.id.author_id,referenced_tweets.id.attachments.media_keys",
+    "user_fields": "name,username,profile_image_url,verified,verified_type,protected",
+    "media_fields": "type,url,preview_image_url,width,height,alt_text,variants,duration_ms",
+}
+
+
+def drop_debug(record):
+    return record.levelno >= logging.INFO
+
+
+# At DEBUG tweepy logs the bearer token. A filter stays, whatever level a configuration sets later.
+logging.getLogger("tweepy.client").addFilter(drop_debug)
+
+
+class Ended(NamedTuple):
+    """Why a connection is over, or why there is none: "closed", "network" or "status"."""
+
+    cause: str
+    reason: str
+    status: int = 0
+    lasted: float = 0.0
+
+
+class HostRewrite(HTTPAdapter):
+    """Sends what tweepy sends to its fixed host to another one; keeps the last response at hand."""
+
+    def __init__(self, base_url, timeout):
+        super().__init__()
+        self._base_url = base_url
+        self._timeout = timeout
+        self.response = None
+
+    def send(self, request, **options):
+        request.url = request.url.replace(TWEEPY_HOST, self._base_url, 1)
+        options["timeout"] = self._timeout  # tweepy sets none when it asks for rules
+        options["proxies"] = get_environ_proxies(request.url)  # not those for the fixed host
+        self.response = super().send(request, **options)
+        return self.response
+
+
+class StreamClient(tweepy.StreamingClient):
+    """`read` is one connection; whether and when another one follows is for the source to decide."""
+
+    def __init__(self, token, *, base_url, timeout, source):
+        super().__init__(token, return_type=dict)
+        self._adapter = HostRewrite(base_url, timeout)
+        self.session.mount(TWEEPY_HOST, self._adapter)
+        self._source = source
+        self._deliver = None
+        self._connected_at = None
+        self._ended = None
+        self._failure = None
+
+    def read(self, deliver):
+        """Why it ended; None after `stop`. Raises what `deliver` raises."""
+        self._deliver = deliver
+        self._connected_at = self._ended = self._failure = None
+        self.filter(**FIELDS)
+        if self._failure:
+            raise self._failure
+        return self._ended
+
+    def hang_up(self):
+        """Ends the connection from another thread, while it waits for X to say something."""
+        self.disconnect()
+        response = self._adapter.response
+        if response is not None:
+            # Any of these says that it is over already.
+            with contextlib.suppress(OSError, ValueError, RuntimeError):
+                response.raw.shutdown()
+
+    def describe(self, status):
+        """Why a request was refused. X may repeat what was sent, so the token is taken out."""
+        reason = describe_problem(read_problem(self._adapter.response))
+        return f"HTTP {status}: {reason.replace(self.bearer_token, '…')}"
+
+    def _end(self, cause, reason, status=0):
+        self.disconnect()
+        lasted = time.monotonic() - self._connected_at if self._connected_at else 0.0
+        self._ended = Ended(cause, reason, status, lasted)
+
+    # What tweepy calls.
+
+    def on_connect(self):
+        if self._source.stopping.is_set():
+            self.disconnect()
+            return
+        self._connected_at = time.monotonic()
+        self._source.note_activity()
+        log.info("Connected to the stream of X.")
+
+    def on_data(self, raw_data):
+        self._source.note_activity()
+        if self._source.stopping.is_set():
+            return
+        try:
+            self._deliver(raw_data)
+        except Exception as error:  # tweepy would take some for a network error and log others
+            self._failure = error
+            self.disconnect()
+
+    def on_keep_alive(self):
+        self._source.note_activity()
+
+    def on_closed(self, response):
+        self._end("closed", "X closed the stream.")
+
+    def on_connection_error(self):
+        reason = describe_failure(sys.exception())
+        if self._source.stopping.is_set():
+            self.disconnect()
+        elif self._connected_at:
+            self._end("closed", f"The connection to X broke: {reason}.")
+        else:
+            self._end("network", f"X can not be reached: {reason}.")
+
+    def on_request_error(self, status_code):
+        if self._source.stopping.is_set():
+            self.disconnect()
+        else:
+            self._end("status", f"X refused the stream, {self.describe(status_code)}", status_code)
+
+    def on_exception(self, exception):
+        if self._source.stopping.is_set():
+            return
+        network = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+        if isinstance(exception, network):
+            self.on_connection_error()
+        else:
+            self._failure = exception
+
+    def on_disconnect(self):
+        pass

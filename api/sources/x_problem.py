@@ -1,0 +1,26 @@
+"""Why something went wrong between X and us, in one line."""
+
+import requests
+
+LONGEST = 300
+
+
+def read_problem(response):
+    """The body of a refusal; an empty one if it is no JSON object, as from a proxy in between."""
+    try:
+        problem = response.json()
+    except requests.RequestException:
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def describe_problem(problem):
+    details = problem.get("details") or [problem.get("detail") or problem.get("title")]
+    reason = " ".join(str(detail) for detail in details if detail)
+    return " ".join(reason.split())[:LONGEST] or "X gave no reason."
+
+
+def describe_failure(error):
+    """What went wrong on the network, without the address that requests repeats in front of it."""
+    cause = error.args[0] if error.args else error
+    return " ".join(str(getattr(cause, "reason", cause)).split())[:LONGEST].rstrip(".")
