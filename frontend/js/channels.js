@@ -14,6 +14,9 @@ const RESERVED = new Set(["ALL", "_ctl"]);
 export const CHANNEL_PATTERN = `[A-Za-z0-9_~-]{1,${MAX_NAME}}`;
 const NAME = new RegExp(`^${CHANNEL_PATTERN}$`);
 
+// What str.split() takes for white space; JavaScript's \s differs in a few control characters.
+const PYTHON_SPACES = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
+
 export class InvalidChannel extends Error {
   /** @override */
   name = "InvalidChannel";
@@ -28,10 +31,17 @@ export function checkChannel(name) {
 }
 
 /** @param {string} authorId */
-export const userChannel = (authorId) => checkChannel(USER + authorId);
+export function userChannel(authorId) {
+  if (!authorId) throw new InvalidChannel("The author's id is empty.");
+  return checkChannel(USER + authorId);
+}
 
-/** @param {string} term */
-export const keywordChannel = (term) => checkChannel(KEYWORD + encodeTerm(normalizeTerm(term)));
+/** @param {string} term as a person writes it: #Café */
+export function keywordChannel(term) {
+  const normalized = normalizeTerm(term);
+  if (!normalized) throw new InvalidChannel(`Nothing is left of the keyword “${term}”.`);
+  return checkChannel(KEYWORD + encodeTerm(normalized));
+}
 
 /**
  * What the REST API calls the posts of a channel; null for a channel it has no list of.
@@ -48,10 +58,12 @@ export function channelFilter(name) {
 
 /** @param {string} term */
 export function normalizeTerm(term) {
-  const bare = term.trim().replace(/^#/, "").trim().normalize("NFC");
-  const folded = casefold(bare).replace(/\s+/gu, " ");
-  if (!folded) throw new InvalidChannel("A keyword needs at least one character.");
-  return folded;
+  const words = term
+    .split(PYTHON_SPACES)
+    .filter(Boolean)
+    .join(" ")
+    .replace(/^[# ]+/, "");
+  return casefold(words.normalize("NFC")).normalize("NFC");
 }
 
 /**
@@ -74,6 +86,7 @@ const lower = (text) => Array.from(text, (character) => character.toLowerCase())
 
 /** @param {string} term */
 export function encodeTerm(term) {
+  if (/\p{Surrogate}/u.test(term)) throw new InvalidChannel("This keyword is no valid Unicode.");
   return Array.from(new TextEncoder().encode(term), encodeByte).join("");
 }
 
@@ -86,12 +99,19 @@ function encodeByte(byte) {
 
 /** @param {string} encoded */
 export function decodeTerm(encoded) {
-  if (!/^(?:[a-z0-9_-]|~[0-9A-F]{2})*$/.test(encoded)) {
+  const term = decodeBytes(encoded);
+  if (!term || encodeTerm(term) !== encoded) {
     throw new InvalidChannel(`“${encoded}” is not an encoded keyword.`);
   }
+  return term;
+}
+
+/** @param {string} encoded */
+function decodeBytes(encoded) {
+  if (!/^(?:[a-z0-9_-]|~[0-9A-F]{2})+$/.test(encoded)) return "";
   try {
     return decodeURIComponent(encoded.replaceAll("~", "%"));
   } catch {
-    throw new InvalidChannel(`“${encoded}” is not an encoded keyword.`);
+    return ""; // bytes that are no UTF-8
   }
 }

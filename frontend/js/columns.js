@@ -118,7 +118,9 @@ export class Columns {
    * @param {Tweet[]} tweets newest first
    */
   #setColumns(tweets) {
-    const count = Math.max(1, Math.min(this.#fitting(), tweets.length));
+    const fitting = this.#fitting();
+    this.#root.classList.toggle("sparse", fitting > 1 && tweets.length <= fitting);
+    const count = Math.max(1, Math.min(fitting, tweets.length));
     if (count === this.#columns.length) return;
     this.#columns = Array.from({ length: count }, () => element("div", { class: "column" }));
     this.#root.style.setProperty("--columns", String(count));

@@ -21,11 +21,7 @@ export function pollResult(poll, now) {
     "div",
     { class: closed ? "poll closed" : "poll" },
     element("ul", { role: "list" }, ...rows),
-    element(
-      "p",
-      { class: "poll-note" },
-      [votes(total), state(poll, now)].filter(Boolean).join(" · "),
-    ),
+    element("p", { class: "poll-note", dir: "ltr" }, note(poll, total, now)),
   );
 }
 
@@ -52,14 +48,14 @@ function optionRow(option, total, { leads, closed }) {
   );
 }
 
-/** @param {number} total */
-const votes = (total) => `${total.toLocaleString("en")} ${total === 1 ? "vote" : "votes"}`;
-
 /**
  * @param {Poll} poll
+ * @param {number} total
  * @param {number} now
  */
-function state(poll, now) {
-  if (poll.status === "closed") return "final result";
-  return poll.ends_at ? timeLeft(Date.parse(poll.ends_at), now) : "";
+function note({ status, ends_at }, total, now) {
+  const votes = `${total.toLocaleString("en")} ${total === 1 ? "vote" : "votes"}`;
+  if (status === "closed") return `${votes} · final result`;
+  const left = ends_at ? timeLeft(Date.parse(ends_at), now) : "";
+  return left ? `${votes} · ${left}` : votes;
 }

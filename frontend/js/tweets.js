@@ -70,12 +70,18 @@ export class Tweets {
 
   #sort() {
     const shown = [...this.#entries.values()]
-      .filter(({ tweet, moment }) => !(moment <= (this.#deletes.get(tweet.id) ?? -Infinity)))
+      .filter((entry) => !this.#isDeleted(entry))
       .map(({ tweet }) => tweet)
       .sort(byNewest)
       .slice(0, this.#limit);
     this.#forgetAllBut(shown);
     return shown;
+  }
+
+  /** @param {Entry} entry */
+  #isDeleted({ tweet, moment }) {
+    const deleted = this.#deletes.get(tweet.id);
+    return deleted !== undefined && moment <= deleted;
   }
 
   /**

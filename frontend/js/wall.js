@@ -169,7 +169,7 @@ function showProblem({ sentence, suggestion }) {
   setText("empty-headline", sentence);
   const links = suggestion ? [" Did you mean ", channelLink(suggestion), "? Or see "] : [" See "];
   find("empty-hint").replaceChildren(
-    "Channels are called global, user-… or keyword-….",
+    "A wall can follow global, the channel of an author (user-1) or of a keyword (keyword-wall).",
     ...links,
     element("a", { href: "./" }, "the whole wall"),
     ".",
