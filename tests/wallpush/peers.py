@@ -1,0 +1,96 @@
+"""Servers that behave badly, on real sockets. Each handler gets one accepted connection."""
+
+import socket
+import threading
+
+
+class Peer:
+    """Hands each connection to the next handler, the last one again and again."""
+
+    def __init__(self, *handlers):
+        self._handlers = handlers
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._connections = []
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
+
+    @property
+    def url(self):
+        return "http://{}:{}".format(*self._listener.getsockname())
+
+    @property
+    def accepted(self):
+        return len(self._connections)
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            index = min(len(self._connections), len(self._handlers) - 1)
+            self._connections.append(connection)
+            connection.settimeout(20)
+            self._handlers[index](connection)
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._connections:
+            connection.close()
+        self._thread.join()
+
+
+def read_request(connection):
+    """The head of the next request; the bodies of these tests are two bytes."""
+    received = b""
+    while b"\r\n\r\n{}" not in received:
+        data = connection.recv(1)
+        if not data:
+            return received
+        received += data
+    return received
+
+
+def stay_silent(connection):
+    """Accepts, and says nothing for as long as it lives."""
+
+
+def hang_up(connection):
+    read_request(connection)
+    connection.close()
+
+
+def answer_with(*answers):
+    """One canned answer for each request, then nothing more."""
+
+    def handle(connection):
+        for answer in answers:
+            if not read_request(connection):
+                return
+            connection.sendall(answer)
+
+    return handle
+
+
+def answer_and_close(answer):
+    def handle(connection):
+        answer_with(answer)(connection)
+        connection.close()
+
+    return handle
+
+
+def ok_answer(subscribers=0, *, extra=b""):
+    body = (
+        b'{"channel": "global", "published_messages": 1, "stored_messages": 1, '
+        b'"subscribers": %d}' % subscribers
+    )
+    return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (extra, len(body), body)
+
+
+def error_answer(status, explain=b""):
+    return b"HTTP/1.1 %d No\r\nContent-Length: 0\r\nX-Nginx-PushStream-Explain: %b\r\n\r\n" % (
+        status,
+        explain,
+    )
