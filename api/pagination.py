@@ -98,8 +98,7 @@ class NewestFirst:
 
     def page(self, cursor, limit):
         newer = bool(cursor and cursor.newer)
-        rows = self._beyond(cursor) if cursor else self.rows
-        items = list(rows.order_by(*self._order(newer))[: limit + 1])
+        items = list(self.rows_of(cursor)[: limit + 1])
         more, items = len(items) > limit, items[:limit]
         if newer:
             items.reverse()
@@ -109,6 +108,11 @@ class NewestFirst:
             self._cursor(items[0], newer=1) if items and has_newer else None,
             self._cursor(items[-1], newer=0) if items and has_older else None,
         )
+
+    def rows_of(self, cursor):
+        """From the position of the cursor on, in its direction."""
+        rows = self._beyond(cursor) if cursor else self.rows
+        return rows.order_by(*self._order(bool(cursor and cursor.newer)))
 
     def _order(self, newer):
         sign = "" if newer else "-"

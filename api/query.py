@@ -33,6 +33,8 @@ MEDIA = "true: only tweets with pictures or videos; false: only those without."
 USERNAME = "A username, in upper or lower case, with or without @."
 
 TOO_LONG = f"A value may have up to {MAX_LENGTH} characters, and no NUL among them."
+ONCE = "This parameter may be given once."
+ORDER = "It must lie after `since`."
 FAILURES = ("invalid", "invalid_choice", "max_string_length", "max_value", "min_value")
 
 
@@ -122,12 +124,7 @@ class WordsField(serializers.Field):
         return words
 
 
-class Parameters(serializers.Serializer):
-    limit = parameter(
-        serializers.IntegerField, LIMIT, min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT
-    )
-    cursor = parameter(CursorField, CURSOR, cursor_type=PageCursor)
-
+class ParameterSet(serializers.Serializer):
     @classmethod
     def read(cls, query):
         """The values, from the query of a request; raises ValidationError, which is a 400."""
@@ -143,11 +140,23 @@ class Parameters(serializers.Serializer):
         known = cls().fields
         for name, values in query.lists():
             if name not in known:
-                yield name, [f"There is no such parameter. There are {', '.join(known)}."]
+                names = ", ".join(known) or "none"
+                yield name, [f"There is no such parameter. There are {names}."]
             elif len(values) > 1:
-                yield name, ["This parameter may be given once."]
+                yield name, [ONCE]
             elif len(values[0]) > MAX_LENGTH or "\0" in values[0]:
                 yield name, [TOO_LONG]
+
+
+class NoParameters(ParameterSet):
+    """For what has none: a parameter that does nothing would be a misunderstanding."""
+
+
+class Parameters(ParameterSet):
+    limit = parameter(
+        serializers.IntegerField, LIMIT, min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT
+    )
+    cursor = parameter(CursorField, CURSOR, cursor_type=PageCursor)
 
 
 class AuthorParameters(Parameters):
@@ -169,7 +178,7 @@ class TweetParameters(Parameters):
         if "after" in values and "cursor" in values:
             raise serializers.ValidationError({"after": [AFTER]})
         if "since" in values and "until" in values and values["since"] >= values["until"]:
-            raise serializers.ValidationError({"until": ["It must lie after `since`."]})
+            raise serializers.ValidationError({"until": [ORDER]})
         return values
 
 
@@ -208,7 +217,7 @@ class TweetSelection:
             self.rows = self.rows.filter(search__contains=word)
 
     def _by_lang(self, lang):
-        self.rows = self.rows.filter(lang=lang)
+        self.rows = self.rows.filter(lang=lang.lower())
 
     def _by_since(self, moment):
         self.rows = self.rows.filter(**{f"{self.time}__gte": moment})

@@ -73,6 +73,7 @@ X_FRAME_OPTIONS = "DENY"
 ROOT_URLCONF = "api.urls"
 WSGI_APPLICATION = "api.wsgi.application"
 INSTALLED_APPS = [
+    "api",  # before those whose templates it replaces
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -82,7 +83,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "api",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

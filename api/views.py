@@ -12,7 +12,14 @@ from rest_framework.views import APIView
 from . import schema
 from .models import Author, Keyword, Tweet
 from .pagination import NewestFirst, changes_after, encode_cursor, resume_point
-from .query import AuthorParameters, Parameters, TweetParameters, TweetSelection
+from .query import (
+    MAX_LENGTH,
+    AuthorParameters,
+    NoParameters,
+    Parameters,
+    TweetParameters,
+    TweetSelection,
+)
 from .serializers.resource import (
     author_serializer,
     keyword_serializer,
@@ -28,6 +35,7 @@ class Root(APIView):
 
     @extend_schema(exclude=True)
     def get(self, request):
+        NoParameters.read(request.query_params)
         names = ("tweets", "authors", "keywords", "stats", "wall", "schema", "docs")
         return Response({name: reverse(name, request=request) for name in names})
 
@@ -62,12 +70,11 @@ class OneTweet(APIView):
 
     @schema.ONE_TWEET
     def get(self, request, id):
+        NoParameters.read(request.query_params)
         tweets = with_parts(
             Tweet.objects.filter(Q(source_id=id) | Q(version_id=id), hidden_at=None)
         )
-        return Response(
-            tweet_serializer.to_representation(find(tweets, f"No tweet has the id {id}."))
-        )
+        return Response(tweet_serializer.to_representation(find(tweets, "tweet", id)))
 
 
 class Authors(APIView):
@@ -85,7 +92,8 @@ class Authors(APIView):
 class OneAuthor(APIView):
     @schema.ONE_AUTHOR
     def get(self, request, id):
-        author = find(Author.objects.filter(source_id=id), f"No author has the id {id}.")
+        NoParameters.read(request.query_params)
+        author = find(Author.objects.filter(source_id=id), "author", id)
         return Response(author_serializer.to_representation(author))
 
 
@@ -103,6 +111,7 @@ class Stats(APIView):
 
     @schema.STATS
     def get(self, request):
+        NoParameters.read(request.query_params)
         return Response(read_stats())
 
 
@@ -111,6 +120,7 @@ class Wall(APIView):
 
     @schema.WALL
     def get(self, request):
+        NoParameters.read(request.query_params)
         return Response(
             {
                 "title": settings.WALLPUSH_WALL_TITLE,
@@ -121,10 +131,13 @@ class Wall(APIView):
         )
 
 
-def find(rows, sentence):
+def find(rows, kind, id):
+    """The row of an id that stands in the address."""
+    if len(id) > MAX_LENGTH or "\0" in id:
+        raise NotFound(f"No {kind} has this id.")
     row = rows.first()
     if row is None:
-        raise NotFound(sentence)
+        raise NotFound(f"No {kind} has the id {id}.")
     return row
 
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from api.models import Author, Keyword, Tweet, TweetKeyword
 
-START = datetime(2026, 11, 20, 10, tzinfo=UTC)
+START = datetime(2024, 11, 20, 10, tzinfo=UTC)
 _numbers = itertools.count(1)
 
 

@@ -1,0 +1,261 @@
+import json
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from api.models import Lease, SetAside, Tally, Tweet
+from api.serializers.resource import render_tweet, with_parts
+from tests.api.factories import START, make_author, make_keyword, make_tweet
+
+pytestmark = pytest.mark.django_db
+HOSTILE = 'a < b & "c" </script> 🎉 \u2028 é'
+
+
+@pytest.fixture
+def tweet():
+    make_tweet(
+        source_id="2120000000000000006",
+        version_id="2120000000000000007",
+        text=HOSTILE,
+        author=make_author(name=HOSTILE),
+        keywords=["wall", "café"],
+        content={"media": [{"type": "photo", "url": "/sample/a.jpg", "width": 1, "height": 1, "alt": HOSTILE}]},
+    )  # fmt: skip
+    return with_parts(Tweet.objects.all()).get()
+
+
+@pytest.mark.parametrize("id", ["2120000000000000006", "2120000000000000007"])
+def test_tweet_is_the_message_byte_for_byte(client, tweet, id):
+    answer = client.get(f"/api/tweets/{id}/")
+
+    assert answer.content == render_tweet(tweet)
+    assert answer["Content-Type"] == "application/json"
+
+
+def test_tweets_hold_each_message_byte_for_byte(client, tweet):
+    make_tweet()
+    bodies = [render_tweet(row) for row in with_parts(Tweet.objects.order_by("-created_at"))]
+
+    answer = client.get("/api/tweets/")
+
+    assert answer.content.startswith(b'{"results":[' + b",".join(bodies) + b'],"next":null,')
+
+
+def test_changes_hold_each_message_byte_for_byte(client, tweet):
+    after = client.get("/api/tweets/").json()["after"]
+    Tweet.objects.update(hidden_at=timezone.now())
+    deletion = b'{"type":"delete","id":"2120000000000000006"}'
+
+    answer = client.get("/api/tweets/", {"after": after})
+
+    assert answer.content.startswith(b'{"results":[' + deletion + b'],"after":"')
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/api/tweets/7/", "No tweet has the id 7."),
+        ("/api/tweets/%00/", "No tweet has this id."),
+        (f"/api/tweets/{'7' * 300}/", "No tweet has this id."),
+        ("/api/authors/7/", "No author has the id 7."),
+        ("/api/authors/%00/", "No author has this id."),
+        ("/api/nothing/", "There is nothing at /api/nothing/. See /api/ for what there is."),
+        ("/api/tweets/7/8/", "There is nothing at /api/tweets/7/8/. See /api/ for what there is."),
+    ],
+)
+def test_what_does_not_exist_is_404_with_a_sentence(client, path, sentence):
+    answer = client.get(path)
+
+    assert answer.status_code == 404
+    assert answer["Content-Type"] == "application/json"
+    assert answer.json() == {"detail": sentence}
+
+
+def test_tweet_hidden_is_404(client):
+    make_tweet(source_id="7", hidden_at=START)
+
+    assert client.get("/api/tweets/7/").status_code == 404
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+@pytest.mark.parametrize("path", ["/api/tweets/", "/api/tweets/7/", "/api/stats/", "/api/"])
+def test_writing_is_405_with_a_sentence(client, path, method):
+    answer = getattr(client, method)(path, b"{}", content_type="application/json")
+
+    assert answer.status_code == 405
+    assert answer.json() == {"detail": f'Method "{method.upper()}" not allowed.'}
+
+
+def test_failure_is_500_with_a_sentence(monkeypatch):
+    def fail():
+        raise RuntimeError
+
+    monkeypatch.setattr("api.views.read_stats", fail)
+    answer = Client(raise_request_exception=False).get("/api/stats/")
+
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "detail": "Something went wrong here. It was logged; please try again later."
+    }
+
+
+def test_host_unknown_is_400_with_a_sentence(client):
+    answer = client.get("/api/wall/", HTTP_HOST="evil.example.com")
+
+    assert answer.status_code == 400
+    assert answer.json() == {"detail": "This request can not be understood."}
+
+
+def test_pages_outside_of_the_api_are_no_json(client):
+    answer = client.get("/nothing")
+
+    assert answer.status_code == 404
+    assert answer["Content-Type"] == "text/html; charset=utf-8"
+
+
+def test_address_without_slash_is_redirected(client):
+    assert client.get("/api/tweets").headers["Location"] == "/api/tweets/"
+
+
+def test_browser_gets_pages_and_curl_gets_json(client, tweet):
+    html = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+    assert (
+        client.get("/api/tweets/", HTTP_ACCEPT=html)["Content-Type"] == "text/html; charset=utf-8"
+    )
+    assert client.get("/api/tweets/", HTTP_ACCEPT="*/*")["Content-Type"] == "application/json"
+    assert client.get("/api/tweets/", HTTP_ACCEPT="image/png").status_code == 406
+
+
+def test_page_for_a_browser_escapes_what_people_wrote(client, tweet):
+    page = client.get("/api/tweets/", HTTP_ACCEPT="text/html").content.decode()
+
+    assert "</script> 🎉" not in page
+    assert "&lt;/script&gt; 🎉" in page
+
+
+def test_root_lists_what_there_is(client):
+    names = ["tweets", "authors", "keywords", "stats", "wall", "schema", "docs"]
+
+    answer = client.get("/api/").json()
+
+    assert answer == {name: f"http://testserver/api/{name}/" for name in names}
+    assert [client.get(address).status_code for address in answer.values()] == [200] * 7
+
+
+def test_links_follow_the_front(client):
+    make_tweet()
+    make_tweet()
+    front = {"HTTP_HOST": "127.0.0.1:8000", "HTTP_X_FORWARDED_PROTO": "https"}
+
+    page = client.get("/api/tweets/?limit=1", **front).json()
+
+    assert page["next"].startswith("https://127.0.0.1:8000/api/tweets/?cursor=")
+
+
+def test_author_is_the_author_of_its_tweets(client, tweet):
+    answer = client.get(f"/api/authors/{tweet.author.source_id}/")
+
+    assert answer.json() == json.loads(render_tweet(tweet))["author"]
+
+
+def test_wall_tells_what_the_page_needs(client, settings):
+    settings.WALLPUSH_WALL_TITLE = "PyConf"
+    settings.WALLPUSH_WALL_SUBTITLE = "#pyconf"
+    settings.WALLPUSH_EVENTS_URL = "https://push.example.com"
+    settings.WALLPUSH_SOURCE = "x"
+
+    assert client.get("/api/wall/").json() == {
+        "title": "PyConf",
+        "subtitle": "#pyconf",
+        "events_url": "https://push.example.com",
+        "source": "x",
+    }
+
+
+def test_stats_of_nothing(client):
+    assert client.get("/api/stats/").json() == {
+        "tweets": 0,
+        "authors": 0,
+        "keywords": 0,
+        "messages": {},
+        "unpublished": 0,
+        "set_aside": 0,
+        "sources": [],
+    }
+
+
+def test_stats_count_what_there_is(client):
+    now = timezone.now()
+    for fields in ({}, {"published_at": now}, {"hidden_at": now}):
+        make_tweet(keywords=["wall"], **fields)
+    make_keyword("other")
+    Tally.objects.create(day=now.date(), source="x", outcome="stored", count=2)
+    Tally.objects.create(day=now.date(), source="replay", outcome="stored", count=3)
+    Tally.objects.create(day=START.date(), source="x", outcome="stored", count=10)
+    Tally.objects.create(day=START.date(), source="x", outcome="rejected", count=1)
+    SetAside.objects.create(source="x", kind="rejected", reason="no text")
+    SetAside.objects.create(source="x", kind="rejected", reason="old")
+    SetAside.objects.filter(reason="old").update(received_at=START)
+
+    stats = client.get("/api/stats/").json()
+
+    assert stats == {
+        "tweets": 3,
+        "authors": 3,
+        "keywords": 2,
+        "messages": {
+            "rejected": {"today": 0, "total": 1},
+            "stored": {"today": 5, "total": 15},
+        },
+        "unpublished": 2,
+        "set_aside": 1,
+        "sources": [],
+    }
+
+
+def test_stats_tell_who_reads_a_source(client):
+    make_lease("replay", "host:1:a", heartbeat_at=timezone.now(), last_message_at=START)
+    make_lease("x", "host:2:b", heartbeat_at=START)
+    make_lease("y", "", heartbeat_at=timezone.now())
+
+    assert client.get("/api/stats/").json()["sources"] == [
+        {
+            "source": "replay",
+            "reader": "host:1:a",
+            "since": "2024-11-20T10:00:00.000Z",
+            "last_message_at": "2024-11-20T10:00:00.000Z",
+        },
+        {"source": "x", "reader": None, "since": None, "last_message_at": None},
+        {"source": "y", "reader": None, "since": None, "last_message_at": None},
+    ]
+
+
+def make_lease(source, holder, **times):
+    Lease.objects.create(source=source, holder=holder, acquired_at=START, **times)
+
+
+@pytest.mark.parametrize(
+    ("path", "queries"),
+    [
+        ("/api/tweets/", 3),
+        ("/api/tweets/?keyword=wall&author=ada", 5),
+        ("/api/tweets/?after={after}", 3),
+        ("/api/tweets/0/", 2),
+        ("/api/authors/", 1),
+        ("/api/authors/0/", 1),
+        ("/api/keywords/", 1),
+        ("/api/stats/", 7),
+        ("/api/wall/", 0),
+    ],
+)
+def test_queries_do_not_grow_with_the_rows(client, django_assert_num_queries, path, queries):
+    address = path.format(after=client.get("/api/tweets/").json()["after"])
+    for numbers in ([0], [1, 2]):
+        for number in numbers:
+            author = make_author(username="ada", source_id=str(number))
+            make_tweet(source_id=str(number), author=author, keywords=["wall", f"term{number}"])
+            make_lease(f"source{number}", "me", heartbeat_at=timezone.now())
+        with django_assert_num_queries(queries):
+            assert client.get(address).status_code == 200
