@@ -1,0 +1,187 @@
+"""From the lines of a stream to rows: each is classified, validated by itself, and stored with its batch."""
+
+import json
+import logging
+import math
+import re
+from threading import Event
+
+from django.db import InterfaceError, OperationalError, close_old_connections
+from rest_framework.exceptions import ValidationError
+from rest_framework.settings import api_settings
+
+from .models import SetAside
+from .serializers.sanitize import clean_line, clean_text
+from .serializers.x import XMessageSerializer
+from .set_aside import Aside
+from .store import store_batch
+
+LINE_LIMIT = 1_000_000
+REASON_LIMIT = 1_000
+MESSAGE_LIMIT = 20_000
+LOGGED_LIMIT = 300
+NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+
+logger = logging.getLogger(__name__)
+
+# What PostgreSQL takes in no string: zero characters and halves of surrogate pairs.
+_UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_PROBLEM_NAMES = ("title", "detail", "disconnect_type", "connection_issue", "type")
+
+
+class Ingest:
+    """Takes what has arrived from the queue, stores it, and does so until the queue is closed and empty."""
+
+    def __init__(self, source, queue, *, announce=None):
+        self.source = source
+        self.queue = queue
+        self.announce = announce
+        self.hurry = Event()
+        self.serializer = XMessageSerializer(context={"source": source})
+
+    def run(self):
+        while batch := self.queue.take():
+            try:
+                self.ingest(batch)
+            finally:
+                close_old_connections()
+
+    def ingest(self, lines):
+        """Stores what the lines say. Returns how many had which outcome."""
+        items = [item for item in map(self.read, lines) if item is not None]
+        return self._store_surely(items)
+
+    def read(self, line):
+        """The card of a tweet with its raw message, or what is to be set aside; None for a keep-alive."""
+        line = line.encode() if isinstance(line, str) else line
+        if not line.strip():
+            return None
+        try:
+            message = parse_line(line)
+        except (ValueError, RecursionError) as error:
+            return self._set_aside(SetAside.Kind.REJECTED, f"not JSON: {error}", line)
+        if not isinstance(message, dict):
+            return self._set_aside(SetAside.Kind.UNKNOWN, "not an object", line)
+        if message.get("data") is None:
+            return self._set_aside(*classify(message), line)
+        return self._validate(message, line)
+
+    def _validate(self, message, line):
+        try:
+            card = self.serializer.run_validation(message)
+        except ValidationError as error:
+            return self._set_aside(SetAside.Kind.REJECTED, describe_errors(error.detail), line)
+        except Exception as error:
+            logger.exception("A message could not be read: %s", _shorten(line))
+            return self._set_aside(SetAside.Kind.REJECTED, f"could not be read: {error!r}", line)
+        card["raw"] = message
+        return card
+
+    def _set_aside(self, kind, reason, line):
+        reason = clean_line(str(reason), REASON_LIMIT)
+        if kind == SetAside.Kind.PROBLEM:
+            logger.warning("The source %s reports: %s", self.source, reason)
+        else:
+            logger.warning("Set aside (%s, %s): %s", kind, reason, _shorten(line))
+        return Aside(kind, reason, clean_text(line[:MESSAGE_LIMIT].decode(errors="replace")))
+
+    def _store_surely(self, items):
+        """Keeps the batch and tries again for as long as the database can not be reached."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return self._store(items)
+            except (OperationalError, InterfaceError) as error:
+                if self.hurry.is_set():
+                    logger.error("%d messages are lost, the database stayed away.", len(items))
+                    raise
+                logger.warning("The database fails, trying again in %.1f s: %s", pause, error)
+            close_old_connections()
+            self.hurry.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _store(self, items):
+        asides = [item for item in items if isinstance(item, Aside)]
+        cards = [item for item in items if not isinstance(item, Aside)]
+        try:
+            return store_batch(self.source, cards, asides, announce=self.announce).outcomes
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            if len(items) == 1:
+                return self._store([self._give_up(items[0], error)])
+            logger.warning("A batch of %d can not be stored, trying halves: %r", len(items), error)
+        half = len(items) // 2
+        return self._store(items[:half]) + self._store(items[half:])
+
+    def _give_up(self, item, error):
+        if isinstance(item, Aside):
+            raise error
+        line = json.dumps(item["raw"]).encode()
+        return self._set_aside(SetAside.Kind.REJECTED, f"could not be stored: {error!r}", line)
+
+
+def parse_line(line):
+    """The JSON value of a line, with nothing in it that a database refuses. Raises ValueError."""
+    if len(line) > LINE_LIMIT:
+        raise ValueError(f"longer than {LINE_LIMIT} bytes")
+    message = _decode(line.decode())
+    return _make_storable(message) if _UNSTORABLE_ESCAPE.search(line) else message
+
+
+def _refuse_constant(name):
+    raise ValueError(f"{name} is not JSON")
+
+
+def _read_float(text):
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is too large")
+    return number
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_read_float).decode
+
+
+def _make_storable(value):
+    # One character for one: offsets into the text stay right.
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_make_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_make_storable(name): _make_storable(item) for name, item in value.items()}
+    return value
+
+
+def classify(message):
+    """Of a message without data: a problem, in either of X's two forms, or of a kind that is not known."""
+    errors = message.get("errors")
+    problems = errors if isinstance(errors, list) else [message]
+    told = [_describe_problem(item) for item in problems if isinstance(item, dict)]
+    if reason := "; ".join(filter(None, told)):
+        return SetAside.Kind.PROBLEM, reason
+    return SetAside.Kind.UNKNOWN, f"a message with {', '.join(sorted(message)) or 'nothing'}"
+
+
+def _describe_problem(problem):
+    parts = (clean_line(problem.get(name), LOGGED_LIMIT) for name in _PROBLEM_NAMES)
+    return ", ".join(filter(None, parts))
+
+
+def describe_errors(detail, path=""):
+    """The errors of a serializer in one line, each with the name of its field."""
+    if not isinstance(detail, dict):
+        return f"{path}: {' '.join(detail)}"
+    names = {name: [path, name] if name != NON_FIELD else [path] for name in detail}
+    return "; ".join(
+        describe_errors(detail[name], ".".join(filter(None, parts)))
+        for name, parts in names.items()
+    )
+
+
+def _shorten(line):
+    text = clean_line(line[: 4 * LOGGED_LIMIT].decode(errors="replace"), LOGGED_LIMIT)
+    return f"{text}… ({len(line)} bytes)" if len(line) > LOGGED_LIMIT else text

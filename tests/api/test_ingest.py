@@ -1,0 +1,234 @@
+import json
+import logging
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from django.db import DataError, OperationalError, connection
+
+from api import ingest
+from api.ingest import Ingest
+from api.message_queue import MessageQueue
+from api.models import Author, SetAside, Tally, Tweet
+from tests.api.x_messages import make_line, make_message
+
+SAMPLE = Path(__file__).parent.parent / "samples" / "x_stream.jsonl"
+DEADLINE = 20
+
+pytestmark = pytest.mark.django_db
+
+
+def make_ingest(**options):
+    return Ingest("x", MessageQueue(), **options)
+
+
+def asides():
+    return list(SetAside.objects.order_by("pk").values_list("kind", "reason"))
+
+
+def test_ingest_accounts_for_every_line_of_the_sample():
+    lines = SAMPLE.read_bytes().splitlines()
+
+    outcomes = make_ingest().ingest(lines)
+
+    assert outcomes == Counter(stored=11, updated=1, unchanged=1, problem=3, unknown=1)
+    assert sum(outcomes.values()) == len([line for line in lines if line.strip()])
+    assert dict(Tally.objects.values_list("outcome", "count")) == outcomes
+    assert Tweet.objects.get(source_id="2120000000000000006").text == "typo #Wall"
+    assert Author.objects.get(source_id="0").username == ""
+    assert [reason for kind, reason in asides() if kind == "problem"] == [
+        "operational-disconnect, This stream has been disconnected upstream for operational"
+        " reasons., UpstreamOperationalDisconnect, https://api.x.com/2/problems/operational-disconnect",
+        "ConnectionException, This stream is currently at the maximum allowed connection limit.,"
+        " TooManyConnections, https://api.x.com/2/problems/streaming-connection",
+        "UsageCapExceeded, Usage cap exceeded: Monthly product cap,"
+        " https://api.x.com/2/problems/usage-capped",
+    ]
+    assert asides()[-1] == ("unknown", "a message with something_new")
+
+
+def test_ingest_sample_line_by_line_gives_the_same():
+    together, apart = make_ingest(), make_ingest()
+    lines = SAMPLE.read_bytes().splitlines()
+    outcomes = together.ingest(lines)
+    before = sorted(Tweet.objects.values_list("source_id", "version_id", "text"))
+    Tweet.objects.all().delete()
+
+    assert sum((apart.ingest([line]) for line in lines), Counter()) == outcomes
+    assert sorted(Tweet.objects.values_list("source_id", "version_id", "text")) == before
+
+
+def test_ingest_is_idempotent():
+    lines = SAMPLE.read_bytes().splitlines()
+    make_ingest().ingest(lines)
+    before = list(Tweet.objects.order_by("pk").values())
+
+    outcomes = make_ingest().ingest(lines)
+
+    assert outcomes == Counter(unchanged=13, problem=3, unknown=1)
+    assert list(Tweet.objects.order_by("pk").values()) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "reason"),
+    [
+        (b"{", "rejected", "not JSON: Expecting property name enclosed in double quotes: "),
+        (b'{"data":{"id":"1","te', "rejected", "not JSON: Unterminated string"),
+        (b"\xff\xfe", "rejected", "not JSON: 'utf-8' codec can't decode"),
+        (b'{"data":{"id":"1","text":"x","n":NaN}}', "rejected", "not JSON: NaN is not JSON"),
+        (b'{"data":{"id":"1","text":"x","n":1e999}}', "rejected", "not JSON: 1e999 is too large"),
+        (b'{"data":{"id":"1","text":"x","n":' + b"9" * 5000 + b"}}", "rejected", "not JSON: "),
+        (b"[" * 100_000, "rejected", "not JSON: maximum recursion depth exceeded"),
+        (b'"' + b"x" * 1_000_000 + b'"', "rejected", "not JSON: longer than 1000000 bytes"),
+        (b"[]", "unknown", "not an object"),
+        (b"null", "unknown", "not an object"),
+        (b"{}", "unknown", "a message with nothing"),
+        (b'{"data":null,"b":1}', "unknown", "a message with b, data"),
+        (b'{"errors":[]}', "unknown", "a message with errors"),
+        (b'{"errors":[5]}', "unknown", "a message with errors"),
+        (b'{"data":[]}', "rejected", "data: Invalid data. Expected a dictionary, but got list."),
+        (b'{"data":{}}', "rejected", "data.id: This field is required.; data.text: This field"),
+        (b'{"data":{"id":"x","text":"y"}}', "rejected", "data.id: Must be a string of 1 to 20"),
+        (b'{"errors":[{"title":"Gone"},{"detail":"Far"}]}', "problem", "Gone; Far"),
+        (b'{"account_id":"1","title":"CreditsDepleted"}', "problem", "CreditsDepleted"),
+    ],
+)
+def test_ingest_sets_aside_what_is_no_tweet(line, kind, reason):
+    outcomes = make_ingest().ingest([make_line(), line, make_line()])
+
+    assert outcomes == Counter({"stored": 2, kind: 1})
+    [aside] = SetAside.objects.all()
+    assert (aside.kind, aside.reason[: len(reason)]) == (kind, reason)
+    assert aside.message == line[:20_000].decode(errors="replace")
+
+
+def test_ingest_ignores_keep_alives():
+    assert make_ingest().ingest([b"", b"\r\n", b"  "]) == Counter()
+
+
+def test_ingest_takes_text_as_well():
+    assert make_ingest().ingest([make_line().decode()]) == Counter(stored=1)
+
+
+def test_ingest_logs_problems_and_cuts_what_is_long(caplog):
+    long = b'{"data":{"id":"1","text":5,"x":"' + b"y" * 50_000 + b'"}}'
+
+    with caplog.at_level(logging.WARNING):
+        make_ingest().ingest([b'{"title":"Gone","detail":"for good"}', long])
+
+    problem, rejected = [record.getMessage() for record in caplog.records]
+    assert problem == "The source x reports: Gone, for good"
+    assert rejected.startswith("Set aside (rejected, data.text: Must be a string.): ")
+    assert len(rejected) < 500
+
+
+def test_ingest_keeps_the_raw_message():
+    message = make_message(text="caf\u00e9 \U0001f389")
+
+    make_ingest().ingest([json.dumps(message).encode()])
+
+    assert Tweet.objects.get().raw == message
+
+
+def test_ingest_raw_holds_nothing_that_postgresql_refuses():
+    line = rb'{"data":{"id":"1","text":"a\u0000b\ud83dc \ud83c\udf89","x":{"\u0000":"\udc00"}}}'
+
+    assert make_ingest().ingest([line]) == Counter(stored=1)
+
+    tweet = Tweet.objects.get()
+    assert tweet.text == "a\ufffdb\ufffdc \U0001f389"
+    assert tweet.raw["data"]["x"] == {"\ufffd": "\ufffd"}
+
+
+def poison(text, error):
+    """Makes the database refuse every tweet that holds this text."""
+
+    def refuse(execute, sql, params, many, context):
+        if '"api_tweet"' in sql and any(text in str(param) for param in params or ()):
+            raise error
+        return execute(sql, params, many, context)
+
+    return connection.execute_wrapper(refuse)
+
+
+def test_ingest_isolates_a_row_that_the_database_refuses():
+    lines = [make_line(text=f"tweet {n}") for n in range(9)]
+    lines.insert(5, make_line(id="13", text="poison"))
+
+    with poison("poison", DataError("too odd")):
+        outcomes = make_ingest().ingest(lines)
+
+    assert outcomes == Counter(stored=9, rejected=1)
+    assert sorted(Tweet.objects.values_list("text", flat=True)) == [f"tweet {n}" for n in range(9)]
+    assert asides() == [("rejected", "could not be stored: DataError('too odd')")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ingest_announces_what_was_stored():
+    seen = []
+
+    make_ingest(announce=seen.append).ingest(SAMPLE.read_bytes().splitlines())
+
+    assert seen == [list(Tweet.objects.order_by("pk").values_list("pk", flat=True))]
+
+
+class Outage:
+    """The database is away for this many transactions."""
+
+    def __init__(self, number):
+        self.left = number
+
+    def __call__(self, execute, sql, params, many, context):
+        if self.left > 0:
+            self.left -= 1
+            raise OperationalError("gone")
+        return execute(sql, params, many, context)
+
+
+@pytest.fixture
+def no_pause(monkeypatch):
+    monkeypatch.setattr(ingest, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(ingest, "LONGEST_PAUSE", 0.001)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("no_pause")
+def test_ingest_keeps_the_batch_while_the_database_is_away(caplog):
+    with connection.execute_wrapper(Outage(5)):
+        outcomes = make_ingest().ingest([make_line(), make_line(), b"{"])
+
+    assert outcomes == Counter(stored=2, rejected=1)
+    assert dict(Tally.objects.values_list("outcome", "count")) == outcomes
+    assert sum("The database fails" in record.getMessage() for record in caplog.records) == 5
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("no_pause")
+def test_ingest_gives_up_only_when_the_worker_must_stop():
+    work = make_ingest()
+    work.hurry.set()
+
+    with connection.execute_wrapper(Outage(1)), pytest.raises(OperationalError):
+        work.ingest([make_line()])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ingest_runs_until_the_queue_is_closed_and_empty():
+    work = make_ingest()
+
+    def run():
+        work.run()
+        connection.close()
+
+    thread = threading.Thread(target=run)
+    for _ in range(1200):
+        work.queue.put(make_line())
+    thread.start()
+    for _ in range(20):
+        work.queue.put(make_line())
+    work.queue.close()
+    thread.join(DEADLINE)
+
+    assert not thread.is_alive()
+    assert Tweet.objects.count() == 1220

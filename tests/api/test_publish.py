@@ -1,0 +1,231 @@
+import json
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+import requests
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from api import publish
+from api.models import SetAside, Tweet
+from api.publish import hide_tweets, publish_pending, publish_tweets, show_tweets
+from api.serializers.resource import render_tweet
+from tests.api.factories import make_author, make_tweet
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("publisher")]
+NOW = timedelta()
+
+
+def published():
+    return sorted(Tweet.objects.exclude(published_at=None).values_list("pk", flat=True))
+
+
+def test_publish_sends_the_resource_to_every_channel(subscribe):
+    tweet = make_tweet(keywords=["wall", "café"], author=make_author(source_id="7"))
+    channels = ("global", "user-7", "keyword-wall", "keyword-caf~C3~A9")
+    subscribers = [subscribe(channel) for channel in channels]
+
+    assert publish_tweets([tweet.pk]) == Counter(sent=1)
+
+    for subscriber in subscribers:
+        assert subscriber.take(1) == [json.loads(render_tweet(tweet))]
+    tweet.refresh_from_db()
+    assert (tweet.receivers, tweet.claimed_until) == (4, None)
+    assert tweet.published_at is not None
+
+
+def test_publish_in_the_order_asked_for(subscribe):
+    tweets = [make_tweet() for _ in range(5)]
+    subscriber = subscribe()
+
+    publish_tweets([tweet.pk for tweet in tweets[::-1]])
+
+    ids = [body["id"] for body in subscriber.take(5)]
+    assert ids == [tweet.source_id for tweet in tweets[::-1]]
+
+
+def test_publish_more_than_a_chunk(subscribe, monkeypatch):
+    monkeypatch.setattr(publish, "CHUNK", 2)
+    tweets = [make_tweet() for _ in range(5)]
+    subscriber = subscribe()
+
+    assert publish_tweets([tweet.pk for tweet in tweets]) == Counter(sent=5)
+    assert [body["id"] for body in subscriber.take(5)] == [tweet.source_id for tweet in tweets]
+
+
+def test_publish_once(subscribe):
+    tweet, other = make_tweet(), make_tweet()
+    subscriber = subscribe()
+
+    counts = [publish_tweets([tweet.pk]), publish_tweets([tweet.pk]), publish_pending(NOW)]
+
+    assert counts == [Counter(sent=1), Counter(), Counter(sent=1)]
+    assert [body["id"] for body in subscriber.take(2)] == [tweet.source_id, other.source_id]
+
+
+def test_publish_leaves_what_another_worker_has_claimed():
+    tweet = make_tweet(claimed_until=timezone.now() + timedelta(seconds=60))
+
+    assert publish_tweets([tweet.pk]) == Counter()
+    assert published() == []
+
+
+def test_publish_takes_over_an_old_claim():
+    tweet = make_tweet(claimed_until=timezone.now() - timedelta(seconds=1))
+
+    assert publish_tweets([tweet.pk]) == Counter(sent=1)
+
+
+def test_publish_again_what_changed_under_way(subscribe, publisher, monkeypatch):
+    tweet = make_tweet(text="tpyo")
+    subscriber = subscribe()
+    send = publisher.publish_many
+
+    def change_while_sending(messages):
+        outcomes = send(messages)
+        Tweet.objects.filter(text="tpyo").update(text="typo", changed_at=timezone.now())
+        return outcomes
+
+    monkeypatch.setattr(publisher, "publish_many", change_while_sending)
+
+    assert publish_tweets([tweet.pk]) == Counter(sent=2)
+    assert [body["text"] for body in subscriber.take(2)] == ["tpyo", "typo"]
+    assert published() == [tweet.pk]
+
+
+def test_publish_tweet_removed_under_way(publisher, monkeypatch):
+    tweet = make_tweet()
+    send = publisher.publish_many
+
+    def remove_while_sending(messages):
+        Tweet.objects.all().delete()
+        return send(messages)
+
+    monkeypatch.setattr(publisher, "publish_many", remove_while_sending)
+
+    assert publish_tweets([tweet.pk]) == Counter(sent=1)
+
+
+def test_publish_waits_for_the_push_node(push_node, subscribe):
+    tweets = [make_tweet() for _ in range(3)]
+    pks = [tweet.pk for tweet in tweets]
+    push_node.stop()
+
+    assert publish_tweets(pks) == Counter(waiting=3)
+    assert Tweet.objects.filter(published_at=None, claimed_until=None).count() == 3
+    assert publish_pending(NOW) == Counter(waiting=3)
+
+    push_node.start()
+    subscriber = subscribe()
+    assert publish_pending(NOW) == Counter(sent=3)
+    assert [body["id"] for body in subscriber.take(3)] == [tweet.source_id for tweet in tweets]
+    assert published() == pks
+
+
+def test_publish_stops_at_the_first_chunk_that_waits(push_node, monkeypatch):
+    monkeypatch.setattr(publish, "CHUNK", 2)
+    tweets = [make_tweet() for _ in range(5)]
+    push_node.stop()
+
+    assert publish_tweets([tweet.pk for tweet in tweets]) == Counter(waiting=2)
+    assert publish_pending(NOW) == Counter(waiting=2)
+
+
+def test_publish_too_large_is_set_aside(subscribe):
+    large, small = make_tweet(text="x" * 70_000), make_tweet()
+    subscriber = subscribe()
+
+    assert publish_tweets([large.pk, small.pk]) == Counter(sent=1, refused=1)
+
+    assert [body["id"] for body in subscriber.take(1)] == [small.source_id]
+    [aside] = SetAside.objects.all()
+    assert (aside.kind, aside.message) == ("rejected", large.source_id)
+    assert aside.reason.startswith("could not be published: The message has ")
+    assert publish_pending(NOW) == Counter()
+
+
+def test_publish_row_that_can_not_be_rendered_does_not_hold_up_others(subscribe):
+    broken, good = make_tweet(), make_tweet()
+    Tweet.objects.filter(pk=broken.pk).update(content={})
+    subscriber = subscribe()
+
+    assert publish_pending(NOW) == Counter(sent=1, refused=1)
+    assert [body["id"] for body in subscriber.take(1)] == [good.source_id]
+    assert SetAside.objects.get().message == broken.source_id
+    assert publish_pending(NOW) == Counter()
+
+
+def test_publish_more_keywords_than_one_message_can_go_to(subscribe, push_node):
+    tweet = make_tweet(keywords=[f"{n:02}{'x' * 170}" for n in range(20)])
+    subscriber = subscribe()
+
+    assert publish_tweets([tweet.pk]) == Counter(sent=1)
+    assert [body["id"] for body in subscriber.take(1)] == [tweet.source_id]
+
+
+def test_pending_leaves_the_young_to_their_task():
+    make_tweet()
+    old = make_tweet(changed_at=timezone.now() - timedelta(seconds=5))
+
+    assert publish_pending() == Counter(sent=1)
+    assert published() == [old.pk]
+
+
+def test_pending_oldest_change_first(subscribe):
+    now = timezone.now()
+    tweets = [make_tweet(changed_at=now - timedelta(seconds=n)) for n in range(5)]
+    subscriber = subscribe()
+
+    publish_pending(NOW)
+
+    ids = [body["id"] for body in subscriber.take(5)]
+    assert ids == [tweet.source_id for tweet in tweets[::-1]]
+
+
+def test_hide_and_show(subscribe):
+    tweet, other = make_tweet(), make_tweet()
+    publish_pending(NOW)
+    subscriber = subscribe()
+
+    assert hide_tweets([tweet.pk]) == [tweet.pk]
+    assert hide_tweets([tweet.pk]) == []
+    publish_pending(NOW)
+    assert show_tweets([tweet.pk, other.pk]) == [tweet.pk]
+    publish_pending(NOW)
+
+    tweet.refresh_from_db()
+    assert subscriber.take(2) == [
+        {"type": "delete", "id": tweet.source_id},
+        json.loads(render_tweet(tweet)),
+    ]
+
+
+def read_stored(push_node, event_id):
+    url = f"{push_node.subscribe_url}/events/lp/global"
+    answer = requests.get(url, headers={"Last-Event-ID": event_id}, timeout=10)
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_publish_event_id_lets_a_subscriber_go_on(push_node):
+    tweets = [make_tweet() for _ in range(3)]
+    publish_tweets([tweet.pk for tweet in tweets])
+
+    stored = read_stored(push_node, "Thu, 01 Jan 1970 00:00:01 GMT|0")
+    missed = read_stored(push_node, stored[0]["eventid"])
+
+    assert [envelope["text"]["id"] for envelope in missed] == [
+        tweet.source_id for tweet in tweets[1:]
+    ]
+
+
+def count_queries(number):
+    pks = [make_tweet(keywords=["a", f"b{number}"]).pk for _ in range(number)]
+    with CaptureQueriesContext(connection) as queries:
+        publish_tweets(pks)
+    return len(queries)
+
+
+def test_publish_number_of_queries_does_not_grow():
+    assert count_queries(2) == count_queries(20)
