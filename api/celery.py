@@ -1,0 +1,23 @@
+"""The Celery app: `celery -A api worker --source replay`."""
+
+import os
+
+from celery import Celery
+from click import Option
+from kombu.transport import TRANSPORT_ALIASES
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "api.settings")
+
+# kombu's own can be read half written.
+TRANSPORT_ALIASES["filesystem"] = "api.broker:Transport"
+
+app = Celery("wallpush")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+app.user_options["worker"].add(
+    Option(
+        ("--source",), help="Read this source too: replay or x. One worker reads, others stand by."
+    )
+)
+# By name: they need Django's models, which are not loaded yet when this module is.
+app.steps["worker"].update(("api.worker:SourceStep", "api.worker:SweepStep"))
