@@ -1,5 +1,6 @@
 """Errors outside of any view: JSON with a sentence under /api/, Django's own pages elsewhere."""
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpResponse
 from django.views import defaults
 
@@ -7,9 +8,10 @@ from wallpush.message import encode_message
 
 
 def bad_request(request, exception):
-    return _answer(request, 400, "This request can not be understood.") or defaults.bad_request(
-        request, exception
-    )
+    sentence = "This request can not be understood."
+    if isinstance(exception, DisallowedHost):
+        sentence = "This host name is not one of WALLPUSH_ALLOWED_HOSTS."
+    return _answer(request, 400, sentence) or defaults.bad_request(request, exception)
 
 
 def not_found(request, exception):

@@ -102,6 +102,12 @@ class Tweet(models.Model):
             models.Index(fields=["-created_at", "-id"], name="tweet_newest"),
             models.Index(fields=["author", "-created_at", "-id"], name="tweet_author_newest"),
             models.Index(fields=["lang", "-created_at", "-id"], name="tweet_lang_newest"),
+            models.Index(
+                fields=["-created_at", "-id"], name="retweet_newest", condition=~Q(retweet_of="")
+            ),
+            models.Index(
+                fields=["-created_at", "-id"], name="media_newest", condition=Q(has_media=True)
+            ),
             models.Index(fields=["changed_at", "id"], name="tweet_changed"),
             models.Index(
                 fields=["id"], name="tweet_outbox", condition=Q(published_at__isnull=True)

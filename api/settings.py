@@ -165,6 +165,8 @@ LOGGING = {
         # Django's own handlers off: one line per event, here.
         "django": {"handlers": [], "propagate": True},
         "django.request": {"level": "ERROR"},
+        # A traceback for every stranger with a wrong host name; they are told in the answer.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         "urllib3": {"level": "WARNING"},
         # At DEBUG it prints the bearer token.
         "tweepy": {"level": "INFO"},

@@ -268,7 +268,9 @@ def test_changes_of_an_empty_table(client):
         ({"lang": "en"}, "tweet_lang_newest"),
         ({"since": "2024-11-20"}, "tweet_newest"),
         ({"text": "tweet"}, "tweet_newest"),
-        ({"media": "true"}, "tweet_newest"),
+        ({"media": "true"}, "media_newest"),
+        ({"media": "false"}, "tweet_newest"),
+        ({"retweets": "true"}, "retweet_newest"),
         ({"retweets": "false"}, "tweet_newest"),
     ],
 )

@@ -104,6 +104,13 @@ def test_host_unknown_is_400_with_a_sentence(client):
     answer = client.get("/api/wall/", HTTP_HOST="evil.example.com")
 
     assert answer.status_code == 400
+    assert answer.json() == {"detail": "This host name is not one of WALLPUSH_ALLOWED_HOSTS."}
+
+
+def test_request_out_of_bounds_is_400_with_a_sentence(client):
+    answer = client.get("/api/tweets/?" + "&".join(f"p{number}=1" for number in range(1001)))
+
+    assert answer.status_code == 400
     assert answer.json() == {"detail": "This request can not be understood."}
 
 
