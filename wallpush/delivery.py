@@ -9,6 +9,7 @@ message that goes twice shows once.
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import time
@@ -79,7 +80,8 @@ class Delivery:
         """The whole conversation; afterwards `results` has one entry for each request."""
         now = time.monotonic()
         self._answer_by = now + self._timeout
-        self._end_by = now + self._timeout * (1 + len(self._requests) // MESSAGES_PER_TIMEOUT)
+        timeouts = 1 + math.ceil((len(self._requests) - 1) / MESSAGES_PER_TIMEOUT)
+        self._end_by = now + self._timeout * timeouts
         try:
             while self._is_unfinished:
                 connection = self.node.pool.take() or (yield from self._open())

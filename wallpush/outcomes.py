@@ -25,7 +25,7 @@ class ChannelInfo:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatistics:
-    """A push node's own counters. uptime: seconds since its start, at least 1.
+    """A push node's own counters. uptime: seconds since its start.
 
     messages_in_trash waits to be freed; if it never falls to 0, the node no longer delivers and
     must be restarted (push_stream.md §0).

@@ -40,7 +40,7 @@ class Publisher:
     urls: addresses of push nodes, as a list or between commas; https works, a path before
         `/events/pub/` is allowed.
     timeout: seconds. `publish` is over after that; a batch is given up when no further answer
-        came for so long, and after `timeout` for every 500 messages begun.
+        came for so long, and at the latest after `timeout` and once more for every 500 messages.
     ssl_context: for https, default `ssl.create_default_context()`.
 
     Safe with threads, and after fork: a child opens connections of its own. A message is sent

@@ -1,7 +1,9 @@
 """Servers that behave badly, on real sockets. Each handler gets one accepted connection."""
 
+import re
 import socket
 import threading
+from contextlib import suppress
 
 
 class Peer:
@@ -11,8 +13,8 @@ class Peer:
         self._handlers = handlers
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._connections = []
-        self._thread = threading.Thread(target=self._accept)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
 
     @property
     def url(self):
@@ -28,28 +30,44 @@ class Peer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            index = min(len(self._connections), len(self._handlers) - 1)
+            handler = self._handlers[min(len(self._connections), len(self._handlers) - 1)]
             self._connections.append(connection)
-            connection.settimeout(20)
-            self._handlers[index](connection)
+            self._threads.append(threading.Thread(target=self._handle, args=(handler, connection)))
+            self._threads[-1].start()
+
+    def _handle(self, handler, connection):
+        # Its client may leave at any time, and the end of the test closes what still waits.
+        with suppress(OSError):
+            handler(connection)
+
+    def wait(self):
+        """Until the handlers of the connections so far are done."""
+        for thread in self._threads[1:]:
+            thread.join()
 
     def close(self):
         self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()
         self._listener.close()
         for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for connection in self._connections:
             connection.close()
-        self._thread.join()
 
 
 def read_request(connection):
-    """The head of the next request; the bodies of these tests are two bytes."""
-    received = b""
-    while b"\r\n\r\n{}" not in received:
-        data = connection.recv(1)
-        if not data:
-            return received
-        received += data
-    return received
+    """The next request, byte by byte: what follows it belongs to the next call."""
+    request = b""
+    while not request.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        if not byte:
+            return b""
+        request += byte
+    length = int(re.search(rb"Content-Length: (\d+)", request)[1])
+    return request + b"".join(connection.recv(1) for _ in range(length))
 
 
 def stay_silent(connection):
