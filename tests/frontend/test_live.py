@@ -1,0 +1,242 @@
+import re
+
+import pytest
+
+RECORD_MOVES = """
+() => {
+  window.moved = [];
+  const animate = Element.prototype.animate;
+  Element.prototype.animate = function (...given) {
+    window.moved.push(this.dataset.id);
+    return animate.apply(this, given);
+  };
+}
+"""
+
+
+def wait_for_state(wall, words):
+    wall.page.get_by_role("status").filter(has_text=words).wait_for()
+
+
+def test_published_tweet_comes_in_above(wall, make_tweet):
+    old, new = make_tweet("old"), make_tweet("new")
+    wall.page.set_viewport_size({"width": 390, "height": 844})
+    wall.show(old)
+    wall.publish(new)
+    wall.wait_for_ids(old["id"], new["id"])
+    assert wall.ids() == [new["id"], old["id"]]
+    assert wall.card(new).get_attribute("class") == "card fresh"
+    assert wall.card(old).get_attribute("class") == "card"
+
+
+def test_edited_tweet_is_replaced_where_it_stands(wall, make_tweet):
+    first, second = make_tweet("first"), make_tweet("second")
+    wall.page.set_viewport_size({"width": 390, "height": 844})
+    wall.show(first, second)
+    wall.publish(first | {"version": str(int(first["id"]) + 500), "text": "better"})
+    wall.card(first).get_by_text("better").wait_for()
+    assert wall.ids() == [second["id"], first["id"]]
+
+
+def test_older_version_that_comes_late_changes_nothing(wall, make_tweet):
+    tweet, last = make_tweet("first"), make_tweet("last")
+    edited = tweet | {"version": str(int(tweet["id"]) + 500), "text": "better"}
+    wall.open()
+    wall.publish(edited, tweet, last)
+    wall.wait_for_ids(tweet["id"], last["id"])
+    assert wall.card(tweet).locator(".text").text_content() == "better"
+
+
+def test_deleted_tweet_goes(wall, make_tweet):
+    gone, stays = make_tweet(), make_tweet()
+    wall.show(gone, stays)
+    wall.publish({"type": "delete", "id": gone["id"]})
+    wall.wait_for_ids(stays["id"])
+
+
+def test_delete_may_come_before_its_tweet(wall, make_tweet):
+    gone, stays = make_tweet(), make_tweet()
+    wall.open()
+    wall.publish({"type": "delete", "id": gone["id"]}, gone, stays)
+    wall.wait_for_ids(stays["id"])
+
+
+def test_repeated_tweet_leaves_its_card_alone(wall, make_tweet):
+    tweet, last = make_tweet(), make_tweet()
+    wall.show(tweet)
+    card = wall.card(tweet).element_handle()
+    wall.publish(tweet, tweet, last)
+    wall.wait_for_ids(tweet["id"], last["id"])
+    assert card.evaluate("card => card.isConnected")
+
+
+@pytest.mark.parametrize("message", [{"hello": 1}, "text", [1], 5, None, {"type": "ad", "id": "7"}])
+def test_message_that_is_no_tweet_is_ignored(wall, make_tweet, message):
+    tweet = make_tweet()
+    wall.open()
+    wall.publisher.publish("global", message)
+    wall.publish(tweet)
+    wall.wait_for_ids(tweet["id"])
+
+
+def test_wall_shows_its_channels_only(wall, make_tweet):
+    tweets = [make_tweet() for _ in range(3)]
+    wall.open("?channels=keyword-caf~C3~A9,user-101")
+    for tweet, channel in zip(tweets, ("user-102", "user-101", "keyword-caf~C3~A9"), strict=True):
+        wall.publish(tweet, channels=("global", channel))
+    wall.wait_for_ids(tweets[1]["id"], tweets[2]["id"])
+    queries = [query for path, query in wall.rest.requests if path == "/api/tweets/"]
+    assert sorted(queries, key=sorted) == [
+        {"author": "101", "limit": "60"},
+        {"keyword": "café", "limit": "60"},
+    ]
+
+
+def test_restart_of_the_push_node_loses_nothing(wall, make_tweet):
+    before, during, after = make_tweet(), make_tweet(), make_tweet()
+    wall.show(before)
+    wall.push_node.stop()
+    wait_for_state(wall, "Reconnecting…")
+    assert wall.ids() == [before["id"]]
+    wall.rest.store(during)
+    wall.push_node.start()
+    wait_for_state(wall, "Live")
+    wall.publish(after)
+    wall.wait_for_ids(before["id"], during["id"], after["id"])
+    assert ("/api/tweets/", {"after": "1"}) in wall.rest.requests
+
+
+def test_connection_is_taken_up_with_the_last_event_id(wall, make_tweet):
+    tweet, next_tweet = make_tweet(), make_tweet()
+    wall.open()
+    wall.publish(tweet)
+    wall.wait_for_ids(tweet["id"])
+    wall.page.evaluate("dispatchEvent(new Event('online'))")
+    wall.publish(next_tweet)
+    wall.wait_for_ids(tweet["id"], next_tweet["id"])
+    first, second = wall.sockets
+    assert first.endswith("/events/ws/global")
+    pattern = rf"/events/ws/global\?eventid=\w{{3}}%2C%20.*%20GMT%7C{tweet['id']}$"
+    assert re.search(pattern, second)
+
+
+def test_message_of_the_gap_is_replayed_without_the_history(wall, make_tweet):
+    before, during = make_tweet(), make_tweet()
+    wall.open()
+    wall.publish(before)
+    wall.wait_for_ids(before["id"])
+    wall.rest.status = 503
+    wall.page.evaluate("dispatchEvent(new Event('offline'))")
+    wall.publish(during)
+    wall.wait_for_ids(before["id"], during["id"])
+
+
+def test_live_tweets_come_while_the_history_is_out_of_order(wall, make_tweet):
+    old, new = make_tweet(), make_tweet()
+    wall.rest.store(old)
+    wall.rest.status = 503
+    wall.open()
+    wall.publish(new)
+    wall.wait_for_ids(new["id"])
+    wall.rest.status = 200
+    wall.wait_for_ids(old["id"], new["id"])
+
+
+def test_refused_cursor_starts_over(wall, make_tweet):
+    first, second = make_tweet(), make_tweet()
+    wall.show(first)
+    wall.rest.store(second)
+    wall.rest.status = 400
+    wall.page.evaluate("dispatchEvent(new Event('online'))")
+    wall.page.wait_for_event("response", lambda response: response.status == 400)
+    wall.rest.status = 200
+    wall.wait_for_ids(first["id"], second["id"])
+    queries = [query for path, query in wall.rest.requests if path == "/api/tweets/"]
+    assert queries[-1] == {"limit": "60"}
+
+
+def test_long_absence_is_read_page_by_page(wall, make_tweet):
+    first, last = make_tweet(), make_tweet()
+    wall.show(first)
+    crowd = [make_tweet(id=first["id"]) for _ in range(150)]
+    wall.rest.store(*crowd, last)
+    wall.page.evaluate("dispatchEvent(new Event('online'))")
+    wall.wait_for_ids(first["id"], last["id"])
+    queries = [query for path, query in wall.rest.requests if path == "/api/tweets/"]
+    assert queries == [{"limit": "60"}, {"after": "1"}, {"after": "101"}]
+
+
+def test_wall_without_network_keeps_its_posts(wall, make_tweet):
+    tweet = make_tweet()
+    wall.show(tweet)
+    wall.push_node.stop()
+    wall.page.context.set_offline(True)
+    wait_for_state(wall, "Offline")
+    assert wall.ids() == [tweet["id"]]
+    wall.push_node.start()
+    wall.page.context.set_offline(False)
+    wait_for_state(wall, "Live")
+
+
+def test_burst_ends_in_the_newest_two_hundred(wall, make_tweet):
+    tweets = [make_tweet(f"Number {n}") for n in range(300)]
+    wall.open()
+    wall.publish(*tweets)
+    wall.wait_for_ids(*(tweet["id"] for tweet in tweets[100:]))
+    assert wall.page.locator("#count").text_content() == "300 posts"
+
+
+def test_columns_stay_and_are_balanced(wall, make_tweet):
+    wall.show(*(make_tweet() for _ in range(12)))
+    places = (
+        "[...document.querySelectorAll('.column')].map(c => [...c.children].map(e => e.dataset.id))"
+    )
+    before = wall.page.evaluate(places)
+    news = [make_tweet() for _ in range(4)]
+    wall.publish(*news)
+    wall.page.wait_for_function("() => document.querySelectorAll('.card').length === 16")
+    after = wall.page.evaluate(places)
+    assert [column[1:] for column in after] == before
+    assert {column[0] for column in after} == {tweet["id"] for tweet in news}
+
+
+def test_reader_down_the_page_is_not_disturbed(wall, make_tweet):
+    tweets = [make_tweet(f"Number {n}\n\n\n\n\n\n") for n in range(30)]
+    wall.page.set_viewport_size({"width": 390, "height": 844})
+    wall.show(*tweets)
+    reading = tweets[10]
+    wall.card(reading).evaluate("card => scrollTo(0, card.offsetTop)")
+    place = wall.card(reading).bounding_box()
+    news = [make_tweet(), make_tweet()]
+    wall.publish(*news, {"type": "delete", "id": tweets[-1]["id"]})
+    more = wall.page.get_by_role("button", name="2 new posts")
+    more.wait_for()
+    wall.card(tweets[-1]).wait_for(state="detached")
+    # The browser scrolls by whole pixels.
+    assert wall.card(reading).bounding_box()["y"] == pytest.approx(place["y"], abs=1)
+    assert wall.card(news[0]).count() == 0
+    more.click()
+    wall.card(news[0]).wait_for()
+    assert wall.page.evaluate("scrollY") == 0
+    assert more.is_hidden()
+
+
+def test_new_cards_slide_in(wall, make_tweet):
+    wall.page.emulate_media(reduced_motion="no-preference")
+    wall.page.set_viewport_size({"width": 390, "height": 844})
+    tweets = [make_tweet() for _ in range(3)]
+    wall.show(*tweets)
+    wall.page.evaluate(RECORD_MOVES)
+    new = make_tweet()
+    wall.publish(new)
+    wall.wait_for_ids(new["id"], *(tweet["id"] for tweet in tweets))
+    expected = sorted([new["id"], *(tweet["id"] for tweet in tweets)])
+    assert sorted(wall.page.evaluate("window.moved")) == expected
+
+
+def test_those_who_asked_for_rest_see_no_movement(wall, make_tweet):
+    wall.show(make_tweet())
+    new = make_tweet()
+    wall.publish(new)
+    wall.card(new).wait_for()
+    assert wall.page.evaluate("document.getAnimations().length") == 0
