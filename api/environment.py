@@ -28,6 +28,12 @@ SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;"
     "PRAGMA cache_size=-16000; PRAGMA mmap_size=134217728; PRAGMA journal_size_limit=67108864"
 )
+SQLITE_OPTIONS = {
+    "init_command": SQLITE_PRAGMAS,
+    "timeout": 20,
+    # A transaction that reads first and writes later would fail at once when another one wrote in between.
+    "transaction_mode": "IMMEDIATE",
+}
 
 
 def read_choice(value, choices):
@@ -43,7 +49,7 @@ def read_flag(value):
 
 
 def read_port(value):
-    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 65535):
+    if not (re.fullmatch("[0-9]{1,5}", value) and 1 <= int(value) <= 65535):
         raise ValidationError(f"must be a port, a whole number from 1 to 65535, not {value!r}.")
     return int(value)
 
@@ -68,15 +74,16 @@ def read_address(value):
     return value
 
 
-def read_url(value, schemes=("http", "https")):
+def read_url(value):
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in schemes and parts.hostname and parts.port != 0
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
     if not usable or any(sign.isspace() for sign in value):
-        allowed = " or ".join(f"{scheme}://" for scheme in schemes)
-        raise ValidationError(f"must be an address that starts with {allowed}, not {value!r}.")
+        raise ValidationError(
+            f"must be an address that starts with http:// or https://, not {value!r}."
+        )
     return value.rstrip("/")
 
 
@@ -139,7 +146,8 @@ def read_database(value, base):
         vendor = config["ENGINE"].rpartition(".")[2]
     except ValueError:
         vendor = ""
-    if vendor not in ("sqlite3", "postgresql"):
+    # A database in memory would be another one in each process.
+    if vendor not in ("sqlite3", "postgresql") or config["NAME"] in ("", ":memory:"):
         raise ValidationError(
             "must be sqlite:///<path> or postgresql://<user>:<password>@<host>/<name>."
         )
@@ -148,17 +156,8 @@ def read_database(value, base):
             "names PostgreSQL, which needs one more package: pip install 'psycopg[binary]'."
         )
     if vendor == "sqlite3":
-        config |= sqlite_options(config, base)
+        config |= {"NAME": base / config["NAME"], "OPTIONS": SQLITE_OPTIONS}
     return config
-
-
-def sqlite_options(config, base):
-    if config["NAME"] != ":memory:":
-        config["NAME"] = base / config["NAME"]
-    # IMMEDIATE: a transaction that reads first and writes later would fail at once when another one wrote in between.
-    return {
-        "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": SQLITE_PRAGMAS}
-    }
 
 
 def read_broker(value):
@@ -176,8 +175,11 @@ def read_broker(value):
 def filesystem_broker(folder):
     """Options of Celery's filesystem transport; its folders are made, as it does not make them itself."""
     messages, control = folder / "messages", folder / "control"
-    for path in (messages, control):
-        path.mkdir(parents=True, exist_ok=True)
+    try:
+        for path in (messages, control):
+            path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        stop([f"CELERY_BROKER_URL is filesystem://, and its folder is of no use: {error}."])
     return {
         "data_folder_in": str(messages),
         "data_folder_out": str(messages),

@@ -17,7 +17,6 @@ OVERLAP = timedelta(seconds=10)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 CHECK_BYTES = 4
-MAX_CURSOR = 60
 
 
 class InvalidCursor(ValueError):

@@ -25,7 +25,7 @@ AFTER = "A cursor as it stands in `after` of an answer. Not together with `curso
 AUTHOR = "A username, in upper or lower case, with or without @; or the id of an author."
 KEYWORD = "A keyword, with or without #."
 TEXT = f"Up to {MAX_WORDS} words that all stand in the tweet, whole or in part, in upper or lower case."
-LANG = "A language code such as en, pt or zh-cn."
+LANG = "A language code as tweets have it in `lang`: en, pt, und."
 SINCE = "A date, 2026-11-20, or a time, 2026-11-20T10:00:00Z: tweets from then on. UTC if no zone is given."
 UNTIL = "A date or time as in `since`: tweets before it; those of that very moment are left out."
 RETWEETS = "true: retweets only; false: no retweets."
@@ -206,7 +206,7 @@ class TweetSelection:
         self.time, self.id = "keyword_time", "keyword_tweet"
 
     def _by_author(self, condition):
-        ids = list(Author.objects.filter(condition).values_list("id", flat=True)[:MAX_LIMIT])
+        ids = list(Author.objects.filter(condition).values_list("id", flat=True))
         # One author, the usual case, can be read from the index in order.
         self.rows = (
             self.rows.filter(author=ids[0]) if len(ids) == 1 else self.rows.filter(author__in=ids)
@@ -217,7 +217,7 @@ class TweetSelection:
             self.rows = self.rows.filter(search__contains=word)
 
     def _by_lang(self, lang):
-        self.rows = self.rows.filter(lang=lang.lower())
+        self.rows = self.rows.filter(lang=lang)
 
     def _by_since(self, moment):
         self.rows = self.rows.filter(**{f"{self.time}__gte": moment})

@@ -95,7 +95,7 @@ def test_text_has_all_words_in_any_case_and_script(ids, text, found):
     make_tweet(source_id="1", text="Grüße aus der STRASSE")
     make_tweet(source_id="2", text="Привет мир 🎉")
     make_tweet(source_id="3", text="100% of a_b \\ here")
-    make_tweet(source_id="4", text="𝐁𝐨𝐥𝐝 café")
+    make_tweet(source_id="4", text="\U0001d401\U0001d428\U0001d425\U0001d41d café")
     make_tweet(
         source_id="5",
         text="RT @ada_l: The…",
@@ -113,9 +113,7 @@ def test_text_follows_an_edit(ids):
     assert (ids(text="before"), ids(text="after")) == ([], ["1"])
 
 
-@pytest.mark.parametrize(
-    ("lang", "found"), [("pt", ["1"]), ("PT", ["1"]), ("en", ["2"]), ("de", [])]
-)
+@pytest.mark.parametrize(("lang", "found"), [("pt", ["1"]), ("en", ["2"]), ("de", [])])
 def test_lang(ids, lang, found):
     make_tweet(source_id="1", lang="pt")
     make_tweet(source_id="2", lang="en")

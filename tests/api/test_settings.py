@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PYTHON = sys.executable
-CHECK = [PYTHON, "manage.py", "check"]
+CHECK = [PYTHON, "-c", "import api.settings"]
 COMMANDS = {
-    "manage.py": CHECK,
+    "manage.py": [PYTHON, "manage.py", "check"],
     "celery": [PYTHON, "-m", "celery", "-A", "api", "worker"],
     "gunicorn": [PYTHON, "-m", "gunicorn", "api.wsgi"],
 }
@@ -73,6 +72,8 @@ def test_settings_wrong_are_all_told_without_a_traceback(run, program):
         ("WALLPUSH_PUSH_MEMORY", "lots", "must be a size such as 512M or 65536K, not 'lots'."),
         ("WALLPUSH_EVENTS_URL", "push.example.com", "must be an address that starts with http:// or https://, not 'push.example.com'."),
         ("WALLPUSH_ALLOWED_HOSTS", "wall.example.com,https://x", "must be host names without http:// or a path, not 'https://x'."),
+        ("WALLPUSH_PUSH_PORT", "1" * 5000, f"must be a port, a whole number from 1 to 65535, not '{'1' * 5000}'."),
+        ("DATABASE_URL", "sqlite://:memory:", "must be sqlite:///<path> or postgresql://<user>:<password>@<host>/<name>."),
         ("DATABASE_URL", "postgresql://db/wall", "names PostgreSQL, which needs one more package: pip install 'psycopg[binary]'."),
         ("CELERY_BROKER_URL", "redis://db", "needs one more package for redis://: pip install redis."),
         ("CELERY_BROKER_URL", "here", "must start with one of filesystem://, redis://, rediss://, amqp://, amqps://."),
@@ -153,6 +154,19 @@ def test_secret_key_that_can_not_be_read_is_told(run, tmp_path):
     assert done.stderr == (
         "WALLPUSH_SECRET_KEY is not set, and its file is of no use:"
         f" [Errno 21] Is a directory: '{tmp_path}/var/secret_key'.\n"
+    )
+
+
+def test_broker_folder_that_can_not_be_made_is_told(run, tmp_path):
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "broker").touch()
+
+    done = run(CHECK)
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        "CELERY_BROKER_URL is filesystem://, and its folder is of no use:"
+        f" [Errno 20] Not a directory: '{tmp_path}/var/broker/messages'.\n"
     )
 
 
