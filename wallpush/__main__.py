@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from .channels import check_channel
 from .errors import WallpushError
 from .message import Message, encode_message
 from .outcomes import Outcome
@@ -106,7 +107,7 @@ def add_url(parser: argparse.ArgumentParser) -> None:
 
 
 def run_publish(options: argparse.Namespace) -> int:
-    channels = tuple(options.channels.split(","))
+    channels = tuple(map(check_channel, options.channels.split(",")))
     with Publisher(options.url) as publisher:
         if options.message == "-":
             return publish_lines(publisher, channels, options.event_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -94,22 +95,18 @@ class Outcome(Receipt):
         return next(retryable, self.errors[0] if self.errors else None)
 
     def receipt(self) -> Receipt:
-        """The answers alone. Raises `.error` if a node failed, with the answers of the others."""
-        receipt = Receipt(self.answers)
-        if not self.errors:
-            return receipt
-        raise complete_error(self, receipt)
+        """The answers alone. Raises `.error` if there is one, with what the other nodes did."""
+        if self.error is not None:
+            raise self._complete(self.error)
+        return Receipt(self.answers)
 
-
-def complete_error(outcome: Outcome, receipt: Receipt) -> WallpushError:
-    """A copy of the deciding error that also tells what the other nodes did."""
-    decisive = outcome.error
-    if not isinstance(decisive, PublishError):
-        raise TypeError("only a push node's error can be completed") from decisive
-    error = type(decisive)(*decisive.args)
-    error.receipt = receipt if receipt.answers else None
-    error.others = tuple(other for other in outcome.errors if other is not decisive)
-    return error
+    def _complete(self, error: WallpushError) -> WallpushError:
+        """A copy: the same error may stand for a whole batch."""
+        complete = copy(error)
+        if isinstance(complete, PublishError):
+            complete.receipt = Receipt(self.answers) if self.answers else None
+            complete.others = tuple(other for other in self.errors if other is not error)
+        return complete
 
 
 @contextmanager

@@ -162,6 +162,13 @@ def test_publish_many_sends_the_valid_ones(publisher, subscribe):
     assert subscriber.receive_messages(2) == [1, 8]
 
 
+def test_the_outcome_of_an_invalid_message_has_no_receipt(publisher):
+    [outcome] = publisher.publish_many([Message("a.b", 1)])
+
+    with pytest.raises(InvalidChannel):
+        outcome.receipt()
+
+
 def test_publish_many_of_nothing(publisher):
     assert publisher.publish_many([]) == []
 
