@@ -26,7 +26,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 logger = logging.getLogger(__name__)
 
 # What PostgreSQL takes in no string: zero characters and halves of surrogate pairs.
-_UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_UNSTORABLE_ESCAPE = re.compile(
+    rb"\\u(?:0000|[dD][89abAB]..(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u)[dD][c-fC-F])"
+)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _PROBLEM_NAMES = ("title", "detail", "disconnect_type", "connection_issue", "type")
 
@@ -174,7 +177,7 @@ def _describe_problem(problem):
 def describe_errors(detail, path=""):
     """The errors of a serializer in one line, each with the name of its field."""
     if not isinstance(detail, dict):
-        return f"{path}: {' '.join(detail)}"
+        return f"{path or 'message'}: {' '.join(detail)}"
     names = {name: [path, name] if name != NON_FIELD else [path] for name in detail}
     return "; ".join(
         describe_errors(detail[name], ".".join(filter(None, parts)))

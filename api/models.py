@@ -5,6 +5,7 @@ import unicodedata
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils.functional import cached_property
 
 models.CharField.register_lookup(Lower)
 
@@ -116,6 +117,11 @@ class Tweet(models.Model):
 
     def __str__(self):
         return f"tweet {self.source_id}"
+
+    @cached_property
+    def terms(self):
+        """Its keywords. Who reads many tweets fills this with one query."""
+        return sorted(keyword.term for keyword in self.keywords.all())
 
 
 class TweetKeyword(models.Model):

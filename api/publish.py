@@ -3,7 +3,7 @@
 import logging
 from collections import Counter, defaultdict
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -17,8 +17,8 @@ from wallpush.errors import InvalidMessage, WallpushError
 from wallpush.message import Message, make_event_id
 from wallpush.publisher import MAX_CHANNELS_PATH, make_publisher
 
-from .models import SetAside, Tweet
-from .serializers.resource import render_tweet, with_parts
+from .models import SetAside, Tweet, TweetKeyword
+from .serializers.resource import render_tweet
 from .set_aside import Aside, keep_asides
 
 # How long others leave a claimed tweet alone. Longer than publishing a chunk takes, so that a tweet goes out
@@ -27,6 +27,12 @@ CLAIM = timedelta(seconds=20)
 # A tweet this young is about to be published by the task that its commit triggered.
 GRACE = timedelta(seconds=2)
 CHUNK = 200
+# What a message shows. The rest of the row is as long again.
+_SHOWN_COLUMNS = (
+    *("source", "source_id", "version_id", "created_at", "text", "lang", "sensitive", "content"),
+    *("changed_at", "hidden_at", "author__source_id", "author__username", "author__name"),
+    *("author__avatar", "author__verified"),
+)
 SENT, REFUSED, WAITING = "sent", "refused", "waiting"
 
 logger = logging.getLogger(__name__)
@@ -120,10 +126,21 @@ def _publish_chunk(pks):
 @transaction.atomic
 def _claim(pks):
     """The tweets of these that wait and that nobody else publishes now, in this order."""
-    waiting = Tweet.objects.filter(_free(), pk__in=pks).order_by("pk")
-    tweets = {tweet.pk: tweet for tweet in with_parts(waiting).select_for_update(of=("self",))}
+    waiting = Tweet.objects.select_related("author").only(*_SHOWN_COLUMNS)
+    waiting = waiting.filter(_free(), pk__in=pks).order_by("pk").select_for_update(of=("self",))
+    tweets = {tweet.pk: tweet for tweet in waiting}
+    _fill_terms(tweets)
     Tweet.objects.filter(pk__in=tweets).update(claimed_until=timezone.now() + CLAIM)
     return [tweets[pk] for pk in pks if pk in tweets]
+
+
+def _fill_terms(tweets):
+    terms = {pk: [] for pk in tweets}
+    links = TweetKeyword.objects.filter(tweet__in=tweets)
+    for pk, term in links.values_list("tweet_id", "keyword__term"):
+        terms[pk].append(term)
+    for pk, tweet in tweets.items():
+        tweet.terms = sorted(terms[pk])
 
 
 def _send(tweets):
@@ -148,10 +165,13 @@ def _prepare(tweet):
     return tweet, message, None
 
 
+# A wall has few keywords.
+_keyword_channel = lru_cache(maxsize=4096)(keyword_channel)
+
+
 def _find_channels(tweet):
     """As many of its channels as one message can go to."""
-    names = [GLOBAL, user_channel(tweet.author.source_id)]
-    names += sorted(keyword_channel(keyword.term) for keyword in tweet.keywords.all())
+    names = [GLOBAL, user_channel(tweet.author.source_id), *map(_keyword_channel, tweet.terms)]
     lengths = accumulate(len(name) + 1 for name in names)
     return tuple(
         name for name, length in zip(names, lengths, strict=True) if length <= MAX_CHANNELS_PATH

@@ -145,7 +145,7 @@ class TweetSerializer(ResourceSerializer):
             "sensitive": tweet.sensitive,
             "withheld_in": content["withheld_in"],
             "edited": content["edited"],
-            "keywords": sorted(keyword.term for keyword in tweet.keywords.all()),
+            "keywords": tweet.terms,
         }
 
 

@@ -2,9 +2,10 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from wallpush.channels import keyword_channel, normalize_term
 from wallpush.errors import InvalidChannel
@@ -96,7 +97,33 @@ class ArrayField(serializers.Field):
         return data if isinstance(data, list) else self.fail("invalid")
 
 
-class XTweetSerializer(serializers.Serializer):
+class PlainSerializer(serializers.Serializer):
+    """Validates a dictionary field by field, without what DRF does for forms: this runs for every message."""
+
+    @cached_property
+    def _named_fields(self):
+        return tuple(self.fields.items())
+
+    def to_internal_value(self, data):
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("Must be an object.")
+        valid, errors = {}, {}
+        for name, field in self._named_fields:
+            try:
+                valid[name] = field.run_validation(data.get(name, empty))
+            except serializers.SkipField:
+                continue
+            except serializers.ValidationError as error:
+                errors[name] = error.detail
+        if errors:
+            raise serializers.ValidationError(errors)
+        return valid
+
+    def run_validators(self, value):
+        """There are none."""
+
+
+class XTweetSerializer(PlainSerializer):
     """What a tweet can not do without, and what would be wrong to guess."""
 
     id = IdField()
@@ -105,7 +132,7 @@ class XTweetSerializer(serializers.Serializer):
     created_at = MomentField(required=False)
 
 
-class XMessageSerializer(serializers.Serializer):
+class XMessageSerializer(PlainSerializer):
     """Made once and used for every message: `run_validation(payload)` gives the columns of a tweet.
 
     `context["source"]` names the source. Only what comes from X itself links to x.com.
@@ -117,7 +144,7 @@ class XMessageSerializer(serializers.Serializer):
 
     def to_internal_value(self, data):
         if not isinstance(data, dict):
-            raise serializers.ValidationError({"message": ["Must be an object."]})
+            raise serializers.ValidationError("Must be an object.")
         message = normalise_dialect(data)
         valid = super().to_internal_value(message)
         includes = Includes(valid["includes"])
@@ -163,7 +190,7 @@ class XMessageSerializer(serializers.Serializer):
             return None
         tweet = includes.tweets.get(tweet_id)
         try:
-            valid = self.fields["data"].run_validation(tweet)
+            valid = self.fields["data"].to_internal_value(tweet)
         except serializers.ValidationError:
             return {"id": tweet_id, "missing": True}
         author = read_author(valid["author_id"], includes)

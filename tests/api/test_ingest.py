@@ -87,7 +87,7 @@ def test_ingest_is_idempotent():
         (b'{"data":null,"b":1}', "unknown", "a message with b, data"),
         (b'{"errors":[]}', "unknown", "a message with errors"),
         (b'{"errors":[5]}', "unknown", "a message with errors"),
-        (b'{"data":[]}', "rejected", "data: Invalid data. Expected a dictionary, but got list."),
+        (b'{"data":[]}', "rejected", "data: Must be an object."),
         (b'{"data":{}}', "rejected", "data.id: This field is required.; data.text: This field"),
         (b'{"data":{"id":"x","text":"y"}}', "rejected", "data.id: Must be a string of 1 to 20"),
         (b'{"errors":[{"title":"Gone"},{"detail":"Far"}]}', "problem", "Gone; Far"),
