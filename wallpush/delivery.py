@@ -174,7 +174,7 @@ class Delivery:
                 self._refuse(head)
             return
         if body and not body.startswith(b"{"):
-            raise GarbledAnswer("what answers there is no push node")
+            raise GarbledAnswer("another server's answer came")
         self._barren = 0
         self._window = min(2 * self._window, MAX_IN_FLIGHT)
         self._settle([body])
