@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 MAX_RULE_CHARACTERS = 1024
 PROBLEMS = "https://api.twitter.com/2/problems"
-TOKENS = re.compile(r'-?"(?:\\.|[^"\\])*"|[^\s()]+')
+QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
+TOKENS = re.compile(rf"-?{QUOTED.pattern}|[^\s()]+")
 CONJUNCTION_REQUIRED = ("is:", "has:", "lang:", "sample:")
 
 
@@ -22,7 +23,8 @@ def find_fault(value):
         token.count('"') == 1 for token in TOKENS.findall(value)
     ):
         return "A quote is not closed."
-    if value.count("(") != value.count(")"):
+    operators = QUOTED.sub("", value)
+    if operators.count("(") != operators.count(")"):
         return "A parenthesis is not closed."
     if all(token.startswith(("-", *CONJUNCTION_REQUIRED)) for token in TOKENS.findall(value)):
         return "Rules must contain at least one positive, non-stopword clause."

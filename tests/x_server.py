@@ -294,6 +294,22 @@ class Handler(BaseHTTPRequestHandler):
             stream.run()
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = False  # closing the server joins the threads of all connections
+    tls = None
+
+    def finish_request(self, request, client_address):
+        if not self.tls:
+            super().finish_request(request, client_address)
+            return
+        try:
+            encrypted = self.tls.wrap_socket(request, server_side=True)
+        except OSError:  # the client does not like the certificate
+            return
+        with encrypted:
+            super().finish_request(encrypted, client_address)
+
+
 class XServer:
     """See the module. `second` says what a second connection meets: "refuse" (429) or "replace"."""
 
@@ -312,19 +328,14 @@ class XServer:
         self._streams = []
         self._sockets = set()
         self._changed = threading.Condition()
-        self._httpd = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._httpd.daemon_threads = False
+        self._httpd = Server(("127.0.0.1", port), Handler)
         self._httpd.x = self
         if tls:
-            self._use_tls(*tls)
+            self._httpd.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._httpd.tls.load_cert_chain(*tls)
         scheme = "https" if tls else "http"
         self.url = f"{scheme}://127.0.0.1:{self._httpd.server_address[1]}"
         self._thread = threading.Thread(target=self._httpd.serve_forever, args=(0.01,))
-
-    def _use_tls(self, certificate, key):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        self._httpd.socket = context.wrap_socket(self._httpd.socket, server_side=True)
 
     def __enter__(self):
         self._thread.start()
@@ -335,7 +346,7 @@ class XServer:
         self._thread.join()
         self._closing = True
         self.hang_up()
-        self._httpd.server_close()  # joins the threads of all connections
+        self._httpd.server_close()
 
     def __repr__(self):
         return (

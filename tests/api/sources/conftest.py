@@ -1,4 +1,7 @@
+import logging
+import queue
 import threading
+from logging.handlers import QueueHandler
 
 import pytest
 
@@ -63,3 +66,27 @@ def start():
 def x():
     with XServer() as server:
         yield server
+
+
+class Warnings:
+    """What the sources say at WARNING and above, in order."""
+
+    def __init__(self):
+        self._records = queue.SimpleQueue()
+        self.handler = QueueHandler(self._records)
+        self.handler.setLevel(logging.WARNING)
+
+    def wait(self):
+        return self._records.get(timeout=10).getMessage()
+
+    def read_all(self):
+        return [self._records.get().getMessage() for _ in range(self._records.qsize())]
+
+
+@pytest.fixture
+def warnings():
+    told = Warnings()
+    logger = logging.getLogger("api.sources")
+    logger.addHandler(told.handler)
+    yield told
+    logger.removeHandler(told.handler)

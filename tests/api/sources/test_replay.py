@@ -287,7 +287,7 @@ def test_pace_follows_a_timetable_without_drift():
         clock.now += wait + late
         waits.append(wait)
 
-    assert waits == [0, 0.125, 0, 0.1875]
+    assert waits == [0, 0.25, 0.125, 0]
 
 
 def test_pace_after_a_long_hold_up_catches_up_with_one_second_only():
