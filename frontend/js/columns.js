@@ -9,6 +9,8 @@
 import { element } from "./dom.js";
 import { enter, glide, placesOf } from "./motion.js";
 
+const FRESH = 4_000;
+
 export class Columns {
   #root;
   #render;
@@ -18,6 +20,8 @@ export class Columns {
   #cards = new Map();
   /** @type {Map<string, Tweet>} */
   #shown = new Map();
+  /** @type {Tweet[]} */
+  #tweets = [];
 
   /**
    * @param {HTMLElement} root
@@ -40,6 +44,7 @@ export class Columns {
    * @param {{keepPlace: boolean}} options whether a reader is somewhere down the page
    */
   show(tweets, { keepPlace }) {
+    this.#tweets = tweets;
     const before = placesOf(this.#cards);
     const isFirst = this.#cards.size === 0;
     this.#remove(tweets);
@@ -48,15 +53,13 @@ export class Columns {
     const added = this.#add(tweets);
     if (keepPlace) this.#scrollBack(before);
     else glide(this.#cards, before);
-    added.forEach((card, order) => {
-      if (!isFirst) card.classList.add("fresh");
-      enter(card, order);
-    });
+    added.forEach(enter);
+    if (!isFirst) frame(added);
   }
 
   /** Fits the columns to a window of another size. */
   refit() {
-    this.#setColumns([...this.#shown.values()]);
+    this.#setColumns(this.#tweets);
   }
 
   /** @param {Tweet[]} tweets */
@@ -154,6 +157,12 @@ export class Columns {
       return;
     }
   }
+}
+
+/** @param {HTMLElement[]} cards */
+function frame(cards) {
+  for (const card of cards) card.classList.add("fresh");
+  setTimeout(() => cards.forEach((card) => card.classList.remove("fresh")), FRESH);
 }
 
 /** @param {Tweet[]} tweets */

@@ -25,8 +25,16 @@ def test_published_tweet_comes_in_above(wall, make_tweet):
     wall.publish(new)
     wall.wait_for_ids(old["id"], new["id"])
     assert wall.ids() == [new["id"], old["id"]]
-    assert wall.card(new).get_attribute("class") == "card fresh"
-    assert wall.card(old).get_attribute("class") == "card"
+
+
+def test_new_card_is_framed_for_a_moment(wall, make_tweet):
+    old, new = make_tweet("old"), make_tweet("new")
+    wall.show(old)
+    wall.publish(new)
+    fresh = wall.page.locator(".card.fresh")
+    fresh.wait_for()
+    assert fresh.get_attribute("data-id") == new["id"]
+    fresh.wait_for(state="detached")
 
 
 def test_edited_tweet_is_replaced_where_it_stands(wall, make_tweet):
