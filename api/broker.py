@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 
 class Channel(filesystem.Channel):
+    complaint = ""
+
     def _put(self, queue, payload, **kwargs):
         """Under another name first: a reader that finds half a message ends its worker."""
         folder = Path(self.data_folder_out)
@@ -31,7 +33,15 @@ class Channel(filesystem.Channel):
             return super()._get(queue)
         except ValueError:
             logger.warning("A message of the broker was cut off and is ignored.")
-            raise Empty from None
+        except OSError as error:
+            self._complain(error)
+        raise Empty
+
+    def _complain(self, error):
+        """Once, not at every look: a worker goes on without its broker."""
+        if self.complaint != str(error):
+            self.complaint = str(error)
+            logger.error("The broker's folder can not be read: %s", error)
 
 
 class Transport(filesystem.Transport):

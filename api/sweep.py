@@ -8,7 +8,7 @@ from django.db import DatabaseError, close_old_connections, connections
 
 from .publish import GRACE, WAITING, publish_pending
 
-INTERVAL, LONGEST_PAUSE = 1.0, 8.0
+INTERVAL, LONGEST_PAUSE = 1.0, 4.0
 STOP_WITHIN = 10.0
 
 logger = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ def subscribe(push_node):
     """Subscribers of the push node; they end with the test."""
     subscribers = []
 
-    def make(*channels):
-        subscribers.append(Subscriber(push_node, *channels))
+    def make(*channels, **options):
+        subscribers.append(Subscriber(push_node, *channels, **options))
         return subscribers[-1]
 
     yield make

@@ -9,14 +9,15 @@ DEADLINE = 20
 
 
 class Subscriber:
-    """Begins with the next message once it is made."""
+    """Begins with the next message once it is made, or with all that the push node has stored."""
 
-    def __init__(self, push_node, *channels):
+    def __init__(self, push_node, *channels, stored=False):
         path = f"/events/sub/{'/'.join(channels or ('global',))}"
         address = (push_node.subscribe_address, push_node.subscribe_port)
         self.socket = socket.create_connection(address, timeout=DEADLINE)
         # HTTP/1.0: the body comes as it is, without chunks.
-        self.socket.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        since = "Last-Event-ID: Thu, 01 Jan 1970 00:00:01 GMT|0\r\n" if stored else ""
+        self.socket.sendall(f"GET {path} HTTP/1.0\r\n{since}\r\n".encode())
         self.lines = self.socket.makefile("rb")
         assert b" 200 " in self.lines.readline()
         while self.lines.readline().strip():
