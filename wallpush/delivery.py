@@ -33,7 +33,8 @@ CHUNK_BYTES = 256 * 1024
 MAX_BARREN = 3
 # A node slower than this many messages per `timeout` fails the rest: no batch takes for ever.
 MESSAGES_PER_TIMEOUT = 500
-# A push node that restarts is away for about 20 ms.
+# A push node that restarts is away for about 20 ms, and before that still accepts connections
+# that it will never serve: do not risk a message's second try on one of those.
 RESTART_SECONDS = 0.1
 
 RETRYABLE_STATUSES = frozenset({408, 429})
@@ -73,6 +74,7 @@ class Delivery:
         self._risked = 0
         self._barren = 0
         self._had_connection = False
+        self._must_pause = False
         self._answer_by = 0.0
         self._end_by = 0.0
 
@@ -105,13 +107,19 @@ class Delivery:
         return self.node.pool.adopt(sock)
 
     def _dial(self) -> Steps[socket.socket]:
+        if self._must_pause:
+            yield from self._pause()
         try:
             return (yield from dial(self.node.address, self.node.tls, self._deadline))
         except DialFailed as failure:
             if not (failure.refused and self._had_connection):
                 raise
-        yield Wait(None, 0, min(time.monotonic() + RESTART_SECONDS, self._deadline))
+        yield from self._pause()
         return (yield from dial(self.node.address, self.node.tls, self._deadline))
+
+    def _pause(self) -> Steps[None]:
+        self._must_pause = False
+        yield Wait(None, 0, min(time.monotonic() + RESTART_SECONDS, self._deadline))
 
     def _converse(self, connection: Connection) -> Steps[None]:
         """Use one connection as long as it is good for something."""
@@ -199,6 +207,7 @@ class Delivery:
         self._settle([error] * (min(self._risked, self._sent) - len(self.results)))
         self._risked = max(self._risked, self._sent)
         self._window = 1
+        self._must_pause = True
         if gained == 0:
             self._count_barren(error)
 
