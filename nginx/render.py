@@ -20,13 +20,13 @@ CHANNELS = rf"{CHANNEL}(?:/{CHANNEL}){{0,9}}"
 UNQUOTABLE = re.compile(r'["\\$\x00-\x1f]')
 
 
-def render(template, **values):
-    """The text of a template with each `@{name}` replaced.
+def render(template, folders, **values):
+    """The text of a template with each `@{name}` replaced; `folders` are those that nginx uses.
 
     A missing or unused value is a mistake of the caller and raises KeyError or TypeError.
     """
     text = (TEMPLATES / template).read_text()
-    values |= limits() | {"user": user_line()}
+    values |= limits() | {"user": user_line(folders)}
     wanted = set(re.findall(r"@\{(\w+)\}", text))
     if unused := set(values) - wanted:
         raise TypeError(f"{template} has no place for {', '.join(sorted(unused))}")
@@ -50,11 +50,11 @@ def limits():
     return {"open_files": open_files, "connections": max(open_files - 256, 256)}
 
 
-def user_line():
-    """Root is given up for nobody, unless the project lies where nobody may read."""
+def user_line(folders):
+    """Root is given up for nobody, unless nobody may not reach the folders that nginx uses."""
     if os.geteuid() != 0:
         return ""
-    return "user nobody nogroup;" if is_open_to_all(TEMPLATES) else "user root;"
+    return "user nobody nogroup;" if all(map(is_open_to_all, folders)) else "user root;"
 
 
 def is_open_to_all(folder):

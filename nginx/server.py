@@ -113,6 +113,7 @@ class PushNode(Server):
     def configuration(self):
         return render(
             "push.conf",
+            [self.folder],
             folder=quotable(self.folder),
             push_stream_module=quotable(self.binary.push_stream_module),
             publish_address=self.publish_address,
@@ -162,6 +163,7 @@ class Front(Server):
     def configuration(self):
         return render(
             "front.conf",
+            [self.folder, self.static, self.frontend],
             folder=quotable(self.folder),
             mime_types=quotable(self.binary.mime_types),
             address=self.address,

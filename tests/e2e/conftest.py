@@ -24,6 +24,7 @@ class Stack:
         self.front_url = f"http://127.0.0.1:{front}"
         self.publish_url = f"http://127.0.0.1:{push}"
         self.environment = {
+            "DJANGO_SETTINGS_MODULE": "api.settings",
             "WALLPUSH_ENV_FILE": os.devnull,
             "WALLPUSH_VAR": str(folder),
             "WALLPUSH_FRONT_PORT": str(front),
@@ -31,11 +32,13 @@ class Stack:
             "WALLPUSH_SUBSCRIBE_PORT": str(subscribe),
             "WALLPUSH_DJANGO_PORT": str(django),
             "WALLPUSH_PUSH_MEMORY": "64M",
+            "WALLPUSH_PUBLISH_URLS": self.publish_url,
         } | environment
         self.output = ""
         self.process = None
 
     def start(self):
+        self.output = ""
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "run"],
             cwd=PROJECT,
@@ -80,6 +83,14 @@ class Stack:
 
     def tweets(self, **params):
         return self.get("/api/tweets/", **params).json()["results"]
+
+    def answers(self, path):
+        """The response, or None while Django or the front is away."""
+        try:
+            response = requests.get(self.front_url + path, timeout=10)
+        except requests.ConnectionError:
+            return None
+        return response if response.ok else None
 
     def log(self, program):
         path = self.folder / "log" / f"{program}.log"

@@ -65,12 +65,17 @@ def test_ctrl_c_stops_every_process_and_a_second_start_goes_on(stack):
 
 
 def test_a_killed_process_is_started_again(stack):
+    known = {tweet["id"] for tweet in stack.wait_until(stack.tweets)}
     [supervisord] = children(stack.process.pid)
     for name in ("/nginx/push", "/nginx/front", "gunicorn", "celery"):
         [pid] = [pid for pid in children(supervisord) if name in command_line(pid)]
         os.kill(pid, signal.SIGKILL)
-    known = {tweet["id"] for tweet in stack.tweets()}
-    stack.wait_until(lambda: any(t["id"] not in known for t in stack.tweets()))
+
+    def finds_a_new_tweet():
+        response = stack.answers("/api/tweets/")
+        return response and any(t["id"] not in known for t in response.json()["results"])
+
+    stack.wait_until(finds_a_new_tweet)
 
 
 def test_taken_port_is_one_sentence(make_stack):

@@ -1,4 +1,6 @@
 import re
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -9,12 +11,12 @@ from nginx.render import CHANNELS, quotable, render
 
 def test_render_with_an_unknown_value_is_refused():
     with pytest.raises(TypeError, match="no place for colour"):
-        render("push.conf", colour="red")
+        render("push.conf", [], colour="red")
 
 
 def test_render_with_a_missing_value_is_refused():
     with pytest.raises(KeyError):
-        render("push.conf")
+        render("push.conf", [])
 
 
 @pytest.mark.parametrize("folder", ["/a/b c", "/ä/日本"])
@@ -62,16 +64,16 @@ def test_limits_leave_room_for_what_is_not_a_connection():
 
 def test_user_line_of_an_ordinary_user_is_empty(monkeypatch):
     monkeypatch.setattr(rendering.os, "geteuid", lambda: 1000)
-    assert rendering.user_line() == ""
+    assert rendering.user_line([]) == ""
 
 
-@pytest.mark.parametrize(
-    ("open_to_all", "line"), [(True, "user nobody nogroup;"), (False, "user root;")]
-)
-def test_user_line_of_root_depends_on_who_may_read_the_project(monkeypatch, open_to_all, line):
+@pytest.mark.parametrize(("mode", "line"), [(0o755, "user nobody nogroup;"), (0o700, "user root;")])
+def test_user_line_of_root_depends_on_who_may_reach_the_folders(monkeypatch, mode, line):
     monkeypatch.setattr(rendering.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(rendering, "is_open_to_all", lambda folder: open_to_all)
-    assert rendering.user_line() == line
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(mode)
+        assert rendering.user_line([Path("/usr/share"), folder]) == line
 
 
 def test_is_open_to_all_asks_every_folder_above(tmp_path):

@@ -1,5 +1,6 @@
 """Starts everything on this machine and ends it with Ctrl-C: `make run`."""
 
+import os
 import signal
 import socket
 import sys
@@ -100,7 +101,7 @@ def check_port(name, address):
         ) from error
     except OSError as error:
         raise CommandError(
-            f"Port {port} on {address} is taken by another program ({error.strerror}):"
+            f"Port {port} on {address} is taken by another program ({os.strerror(error.errno)}):"
             f" stop it, or set {name} to a free one."
         ) from error
 
@@ -132,6 +133,7 @@ def programs(push_node, front):
     log = settings.WALLPUSH_VAR / "log"
     django = [
         sys.executable, "-m", "gunicorn", "api.wsgi", "--workers", "2", "--threads", "4",
+        "--no-control-socket",
         "--bind", f"127.0.0.1:{settings.WALLPUSH_DJANGO_PORT}",
     ]  # fmt: skip
     worker = [
