@@ -5,12 +5,12 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 
     -subj "/CN=wallpush test" -addext "subjectAltName=DNS:localhost"
 """
 
+import os
 import ssl
 from pathlib import Path
 
 import pytest
 
-from nginx.render import user_line
 from nginx.server import Server
 from tests.conftest import free_ports
 from tests.wallpush.peers import stay_silent
@@ -55,7 +55,7 @@ class TlsFront(Server):
 
     def configuration(self):
         return CONFIGURATION.format(
-            user=user_line(),
+            user="user root;" if os.geteuid() == 0 else "",
             folder=self.folder,
             port=self.port,
             tls=TLS,
