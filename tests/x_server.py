@@ -204,7 +204,7 @@ class Stream:
             self._wait(None)
 
     def _play_pause(self, seconds):
-        self._wait(seconds)
+        self.open = not select.select([self.connection], [], [], seconds)[0]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -286,10 +286,11 @@ class Handler(BaseHTTPRequestHandler):
             if refusal:
                 self._answer(*refusal)
                 return
-            self.close_connection = True
             self.send_response(200)
             self.send_header("Content-Type", "application/json; charset=utf-8")
             self.send_header("Transfer-Encoding", "chunked")
+            # Otherwise a client might ask again on this connection while it is being closed.
+            self.send_header("Connection", "close")
             self.end_headers()
             stream.run()
 

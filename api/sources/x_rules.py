@@ -58,8 +58,7 @@ def ensure_rules(client, rules):
     if not present and not added:
         raise SourceError(explain_silence(refused))
     log.info(
-        "X has %d rules: %d were there, %d are new (%s). None was removed.",
-        len(present) + len(added),
+        "Rules at X: %d there before, %d added (%s), none removed.",
         len(present),
         len(added),
         ", ".join(sorted(added)) or "none",
