@@ -1,4 +1,5 @@
 import socket
+import subprocess
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -89,3 +90,21 @@ def page(chromium):
     yield page
     context.close()
     assert errors == []
+
+
+@pytest.fixture(scope="session")
+def make_certificate(tmp_path_factory):
+    """A certificate of nobody for one name ("DNS:localhost", "IP:127.0.0.1"): its file and that of its key."""
+
+    def make(name):
+        folder = tmp_path_factory.mktemp("certificate")
+        certificate, key = folder / "certificate.pem", folder / "key.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", "/CN=tests", "-addext", f"subjectAltName={name}", "-out", certificate, "-keyout", key],
+            check=True,
+            capture_output=True,
+        )  # fmt: skip
+        return certificate, key
+
+    return make

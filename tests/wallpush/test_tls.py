@@ -1,13 +1,7 @@
-"""https push URLs: a real nginx in front of the push node speaks TLS.
-
-tls/ holds a key and a certificate for "localhost" that nobody else trusts, made with
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500
-    -subj "/CN=wallpush test" -addext "subjectAltName=DNS:localhost"
-"""
+"""https push URLs: a real nginx in front of the push node speaks TLS."""
 
 import os
 import ssl
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +9,6 @@ from nginx.server import Server
 from tests.conftest import free_ports
 from tests.wallpush.peers import stay_silent
 from wallpush import Message, Publisher, TimedOut, Unreachable
-
-TLS = Path(__file__).parent / "tls"
 
 CONFIGURATION = """
 {user}
@@ -32,8 +24,8 @@ http {{
     scgi_temp_path "{folder}/tmp/scgi";
     server {{
         listen 127.0.0.1:{port} ssl;
-        ssl_certificate "{tls}/certificate.pem";
-        ssl_certificate_key "{tls}/key.pem";
+        ssl_certificate "{certificate}";
+        ssl_certificate_key "{key}";
         location / {{ proxy_pass {push_node}; }}
     }}
 }}
@@ -41,10 +33,12 @@ http {{
 
 
 class TlsFront(Server):
-    def __init__(self, folder, push_node):
+    def __init__(self, folder, push_node, certificate, key):
         super().__init__(folder)
         [self.port] = free_ports(1)
         self.push_node = push_node
+        self.certificate = certificate
+        self.key = key
 
     @property
     def url(self):
@@ -58,21 +52,27 @@ class TlsFront(Server):
             user="user root;" if os.geteuid() == 0 else "",
             folder=self.folder,
             port=self.port,
-            tls=TLS,
+            certificate=self.certificate,
+            key=self.key,
             push_node=self.push_node.publish_url,
         )
 
 
+@pytest.fixture(scope="module")
+def certificate(make_certificate):
+    return make_certificate("DNS:localhost")
+
+
 @pytest.fixture
-def tls_front(tmp_path_factory, push_node):
-    front = TlsFront(tmp_path_factory.mktemp("tls-front"), push_node)
+def tls_front(tmp_path_factory, push_node, certificate):
+    front = TlsFront(tmp_path_factory.mktemp("tls-front"), push_node, *certificate)
     yield front.start()
     front.stop()
 
 
 @pytest.fixture
-def trusting():
-    return ssl.create_default_context(cafile=TLS / "certificate.pem")
+def trusting(certificate):
+    return ssl.create_default_context(cafile=certificate[0])
 
 
 def test_publish_over_tls(tls_front, trusting, subscribe):
