@@ -8,7 +8,6 @@ from threading import Event
 
 from django.db import InterfaceError, OperationalError, close_old_connections
 from rest_framework.exceptions import ValidationError
-from rest_framework.settings import api_settings
 
 from .models import SetAside
 from .serializers.sanitize import clean_line, clean_text
@@ -20,7 +19,6 @@ LINE_LIMIT = 1_000_000
 REASON_LIMIT = 1_000
 MESSAGE_LIMIT = 20_000
 LOGGED_LIMIT = 300
-NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
 logger = logging.getLogger(__name__)
@@ -174,15 +172,11 @@ def _describe_problem(problem):
     return ", ".join(filter(None, parts))
 
 
-def describe_errors(detail, path=""):
+def describe_errors(detail, path=()):
     """The errors of a serializer in one line, each with the name of its field."""
-    if not isinstance(detail, dict):
-        return f"{path or 'message'}: {' '.join(detail)}"
-    names = {name: [path, name] if name != NON_FIELD else [path] for name in detail}
-    return "; ".join(
-        describe_errors(detail[name], ".".join(filter(None, parts)))
-        for name, parts in names.items()
-    )
+    if isinstance(detail, dict):
+        return "; ".join(describe_errors(item, (*path, name)) for name, item in detail.items())
+    return f"{'.'.join(path)}: {' '.join(detail)}"
 
 
 def _shorten(line):

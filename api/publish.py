@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, Q, Value, When
+from django.db.models import Case, PositiveIntegerField, Q, Value, When
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from wallpush.channels import GLOBAL, keyword_channel, user_channel
@@ -18,7 +19,7 @@ from wallpush.message import Message, make_event_id
 from wallpush.publisher import MAX_CHANNELS_PATH, make_publisher
 
 from .models import SetAside, Tweet, TweetKeyword
-from .serializers.resource import render_tweet
+from .serializers.resource import tweet_resource
 from .set_aside import Aside, keep_asides
 
 # How long others leave a claimed tweet alone. Longer than publishing a chunk takes, so that a tweet goes out
@@ -26,7 +27,7 @@ from .set_aside import Aside, keep_asides
 CLAIM = timedelta(seconds=20)
 # A tweet this young is about to be published by the task that its commit triggered.
 GRACE = timedelta(seconds=2)
-CHUNK = 200
+CHUNK = 500
 # What a message shows. The rest of the row is as long again.
 _SHOWN_COLUMNS = (
     *("source", "source_id", "version_id", "created_at", "text", "lang", "sensitive", "content"),
@@ -156,7 +157,7 @@ def _send(tweets):
 def _prepare(tweet):
     try:
         message = Message(
-            _find_channels(tweet), render_tweet(tweet), make_event_id(tweet.source_id)
+            _find_channels(tweet), tweet_resource(tweet), make_event_id(tweet.source_id)
         )
     except Exception as error:
         # One row that can not be rendered must not keep the others from being published.
@@ -203,7 +204,10 @@ def _mark_published(sendings):
     if receivers:
         cases = [When(pk__in=pks, then=Value(number)) for number, pks in receivers.items()]
         Tweet.objects.filter(pk__in=[item.tweet.pk for item in sendings]).update(
-            published_at=timezone.now(), claimed_until=None, receivers=Case(*cases)
+            published_at=timezone.now(),
+            claimed_until=None,
+            # PostgreSQL takes the numbers of a CASE for text.
+            receivers=Cast(Case(*cases), PositiveIntegerField()),
         )
 
 

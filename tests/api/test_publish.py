@@ -202,6 +202,19 @@ def test_hide_and_show(subscribe):
     ]
 
 
+def test_publish_sends_the_bytes_that_rest_returns(push_node):
+    tweet = make_tweet(text='<b> & \U0001f389 \u2028 "q"', keywords=["b", "a", "é", "z"])
+    publish_tweets([tweet.pk])
+
+    answer = requests.get(
+        f"{push_node.subscribe_url}/events/lp/global",
+        headers={"Last-Event-ID": "Thu, 01 Jan 1970 00:00:01 GMT|0"},
+        timeout=10,
+    )
+
+    assert b'"text":' + render_tweet(tweet) + b',"tag"' in answer.content
+
+
 def read_stored(push_node, event_id):
     url = f"{push_node.subscribe_url}/events/lp/global"
     answer = requests.get(url, headers={"Last-Event-ID": event_id}, timeout=10)
