@@ -370,8 +370,9 @@ def test_unreachable_x_is_tried_again(make, start, warnings):
 
 
 def test_stop_while_x_is_quiet(x, make, start):
+    x.send(TWEET)
     run = start(make("#wall"))
-    x.wait_until_connected()
+    run.wait_for_lines(1)
 
     run.stop(AT_ONCE)
 
