@@ -1,7 +1,6 @@
 import json
 import logging
 import socket
-import subprocess
 import threading
 from pathlib import Path
 
@@ -439,15 +438,9 @@ def test_stop_twice_is_stop(x, make, start):
     assert run.error is None
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certificate")
-    paths = folder / "certificate.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-out", paths[0], "-keyout", paths[1]]
-    subprocess.run(command, check=True, capture_output=True)
-    return paths
+@pytest.fixture(scope="module")
+def certificate(make_certificate):
+    return make_certificate("IP:127.0.0.1")
 
 
 def test_encrypted_stream_is_read_and_stopped(certificate, make, start, monkeypatch):
