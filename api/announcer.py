@@ -12,7 +12,8 @@ logger = logging.getLogger(__name__)
 class Announcer:
     """Announces in a thread of its own: a broker that does not answer must not hold up storing."""
 
-    def __init__(self):
+    def __init__(self, announce=announce):
+        self._announce = announce
         self._waiting = queue.Queue(maxsize=100)
         self._thread = None
 
@@ -28,4 +29,4 @@ class Announcer:
 
     def _run(self):
         while True:
-            announce(self._waiting.get())
+            self._announce(self._waiting.get())

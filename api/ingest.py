@@ -55,7 +55,7 @@ class Ingest:
         return self._store_surely(items)
 
     def read(self, line):
-        """The card of a tweet with its raw message, or what is to be set aside; None for a keep-alive."""
+        """The card of a tweet with the message as it came, or what is to be set aside; None for a keep-alive."""
         line = line.encode() if isinstance(line, str) else line
         if not line.strip():
             return None
@@ -77,8 +77,7 @@ class Ingest:
         except Exception as error:
             logger.exception("A message could not be read: %s", _shorten(line))
             return self._set_aside(SetAside.Kind.REJECTED, f"could not be read: {error!r}", line)
-        card["raw"] = message
-        return card
+        return card | {"raw": message, "line": line}
 
     def _set_aside(self, kind, reason, line):
         reason = clean_line(str(reason), REASON_LIMIT)
@@ -120,8 +119,8 @@ class Ingest:
     def _give_up(self, item, error):
         if isinstance(item, Aside):
             raise error
-        line = json.dumps(item["raw"]).encode()
-        return self._set_aside(SetAside.Kind.REJECTED, f"could not be stored: {error!r}", line)
+        reason = f"could not be stored: {error!r}"
+        return self._set_aside(SetAside.Kind.REJECTED, reason, item["line"])
 
 
 def parse_line(line):

@@ -144,6 +144,10 @@ SPECTACULAR_SETTINGS = {
 EMBEDDED_BROKER = CELERY_BROKER_URL.startswith("filesystem://")
 if EMBEDDED_BROKER:
     CELERY_BROKER_TRANSPORT_OPTIONS = filesystem_broker(WALLPUSH_VAR / "broker")
+else:
+    # One attempt, briefly: Celery would hold up who asks it for as long as the broker is gone.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 0, "socket_connect_timeout": 2}
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True

@@ -228,10 +228,10 @@ def _write_keywords(cards):
 
 
 def _count(source, outcomes):
-    today = Tally.objects.filter(day=timezone.now().date(), source=source)
+    day = timezone.now().date()
     for outcome, count in sorted(outcomes.items()):
-        row = today.filter(outcome=outcome)
+        row = Tally.objects.filter(day=day, source=source, outcome=outcome)
         if not row.update(count=F("count") + count):
-            first = Tally(day=timezone.now().date(), source=source, outcome=outcome)
+            first = Tally(day=day, source=source, outcome=outcome)
             Tally.objects.bulk_create([first], ignore_conflicts=True)
             row.update(count=F("count") + count)

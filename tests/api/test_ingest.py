@@ -164,6 +164,20 @@ def test_ingest_isolates_a_row_that_the_database_refuses():
     assert asides() == [("rejected", "could not be stored: DataError('too odd')")]
 
 
+def test_ingest_accounts_for_messages_of_any_depth():
+    """Somewhere in between, JSON can still be read and no longer be written."""
+    depths = range(850, 1000, 5)
+    lines = [
+        b'{"data":{"id":"%d","text":"x","x":%b}}' % (depth, b"[" * depth + b"]" * depth)
+        for depth in depths
+    ]
+
+    outcomes = make_ingest().ingest([*lines, make_line(text="good")])
+
+    assert outcomes["stored"] + outcomes["rejected"] == len(depths) + 1
+    assert Tweet.objects.filter(text="good").count() == 1
+
+
 @pytest.mark.django_db(transaction=True)
 def test_ingest_announces_what_was_stored():
     seen = []

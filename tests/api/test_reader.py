@@ -106,8 +106,8 @@ def test_reader_does_not_repeat_a_source_that_has_ended(read, caplog):
     started = read(ListSource([make_line(text="a")], ends=True))
 
     wait_for(lambda: "The source x has come to its end." in caplog.messages, "the end")
+    wait_for(lambda: texts() == ["a"], "the tweet")
     assert started._start_at == float("inf")
-    assert texts() == ["a"]
 
 
 def test_reader_source_that_can_not_be_made_is_tried_again(caplog):
