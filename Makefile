@@ -36,4 +36,4 @@ lock: install-tests
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o $$name.txt $$name.in || exit 1; done
 
 bench: install-tests
-	for file in bench/[a-z]*.py; do $(VENV)/python $$file || exit 1; done
+	for file in bench/[a-z]*.py; do $(VENV)/python -m bench.$$(basename $$file .py) || exit 1; done
