@@ -65,7 +65,11 @@ function header(author, source, places) {
   return element(
     "header",
     { class: "by" },
-    link(places.profile(author.username), { class: "face", tabindex: -1 }, avatar(author)),
+    link(
+      places.profile(author.username),
+      { class: "face", tabindex: -1, "aria-hidden": "true" },
+      avatar(author),
+    ),
     link(places.profile(author.username), { class: "who" }, ...names(author)),
     source === "x" ? xLogo() : null,
   );

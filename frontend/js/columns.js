@@ -9,7 +9,7 @@
 import { element } from "./dom.js";
 import { enter, glide, placesOf } from "./motion.js";
 
-const FRESH = 4_000;
+const FRESH = 2_500;
 
 export class Columns {
   #root;

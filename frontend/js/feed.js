@@ -119,7 +119,7 @@ export class Feed {
     const steady = this.#opened > 0 && Date.now() - this.#opened >= STEADY;
     this.#attempt = steady ? 0 : this.#attempt + 1;
     this.#drop();
-    this.#showLoss();
+    if (this.#state !== "live" || !navigator.onLine) this.#showLoss();
     const delay = backOff(this.#attempt, Math.random());
     this.#connectTimer = setTimeout(() => this.#connect(), delay);
   }
@@ -132,6 +132,7 @@ export class Feed {
     this.#catchUp.abort();
     this.#opened = 0;
     if (!this.#socket) return;
+    this.#graceTimer ||= setTimeout(() => this.#showLoss(), GRACE);
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     this.#socket.close();
     this.#socket = null;
@@ -153,9 +154,7 @@ export class Feed {
 
   #showLoss() {
     // A machine without network may still reach a server of its own: only a failure means offline.
-    if (!navigator.onLine) return this.#show("offline");
-    if (this.#state !== "live") return this.#show("reconnecting");
-    this.#graceTimer ||= setTimeout(() => this.#show("reconnecting"), GRACE);
+    this.#show(navigator.onLine ? "reconnecting" : "offline");
   }
 
   /** @param {State} state */

@@ -70,8 +70,7 @@ async function readPage(query, deliver, signal) {
     cache: "no-store",
     signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
   });
-  if (response.status >= 400 && response.status < 500)
-    throw new Refused(`status ${response.status}`);
+  if (response.status === 400) throw new Refused("status 400");
   if (!response.ok) throw new Error(`status ${response.status}`);
   /** @type {Page} */
   const page = await response.json();

@@ -35,8 +35,9 @@ export class Tweets {
    * @param {number} moment
    */
   merge(resource, moment) {
+    if (typeof resource.id !== "string") return;
     if (resource.type === "delete") this.#delete(resource.id, moment);
-    if (resource.type === "tweet") this.#keep(resource, moment);
+    if (isTweet(resource)) this.#keep(resource, moment);
   }
 
   /** The tweets to show, newest first. */
@@ -94,6 +95,15 @@ export class Tweets {
     for (const id of this.#entries.keys()) if (!kept.has(id)) this.#entries.delete(id);
   }
 }
+
+/**
+ * @param {Resource} resource
+ * @returns {resource is Tweet}
+ */
+const isTweet = (resource) =>
+  resource.type === "tweet" &&
+  typeof resource.version === "string" &&
+  typeof resource.created_at === "string";
 
 /** @param {Map<string, unknown>} map */
 function forgetFirst(map) {

@@ -3,6 +3,7 @@
  *
  * @import {State} from "./feed.js"
  * @import {Options, Problem} from "./options.js"
+ * @import {Tweet} from "./resource.js"
  * @typedef {{title?: string, subtitle?: string, events_url?: string}} Config
  */
 
@@ -39,7 +40,7 @@ const EMPTY = {
 
 export class Wall {
   #tweets = new Tweets({ limit: MAX_TWEETS });
-  #columns = new Columns(find("posts"), (tweet) => renderCard(tweet, Date.now()));
+  #columns = new Columns(find("posts"), drawCard);
   #frame = 0;
   #isCaughtUp = false;
   /** @type {State} */
@@ -127,6 +128,20 @@ export class Wall {
     const [headline, hint] = EMPTY[isLoading ? "connecting" : this.#state];
     setText("empty-headline", headline);
     setText("empty-hint", hint);
+  }
+}
+
+/**
+ * One post that no card can be made of does not take the others down.
+ *
+ * @param {Tweet} tweet
+ */
+function drawCard(tweet) {
+  try {
+    return renderCard(tweet, Date.now());
+  } catch (error) {
+    console.error(`Tweet ${tweet.id} cannot be shown:`, error);
+    return element("article", { "data-id": tweet.id, hidden: true });
   }
 }
 

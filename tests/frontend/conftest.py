@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from nginx.server import Front, PushNode
+from tests.conftest import free_ports
 from tests.frontend.rest_server import RestServer
 from wallpush import Publisher, encode_message, make_event_id
 from wallpush.message import Message
@@ -30,6 +32,7 @@ class Wall:
         self.publisher = Publisher(push_node.publish_url)
         self.sockets = []
         self.dialogs = []
+        self.channels = set()
         page.on("websocket", lambda socket: self.sockets.append(socket.url))
         page.on("dialog", self.refuse_dialog)
         page.add_init_script(WATCH_POLICY)
@@ -54,6 +57,7 @@ class Wall:
         return self.card(tweets[-1])
 
     def publish(self, *resources, channels=("global",)):
+        self.channels.update(channels)
         messages = [
             Message(channels, encode_message(resource), make_event_id(resource.get("id", "0")))
             for resource in resources
@@ -77,6 +81,9 @@ class Wall:
         )
 
     def close(self):
+        # A page that resumes would be given what earlier tests published in the same seconds.
+        for channel in self.channels:
+            self.publisher.delete_channel(channel)
         self.publisher.close()
         violations = self.page.evaluate("window.violations")
         assert (self.dialogs, violations) == ([], [])
@@ -120,16 +127,44 @@ def make_tweet(resources):
     return make
 
 
-@pytest.fixture
-def rest():
+@pytest.fixture(scope="session")
+def shared_rest():
     server = RestServer()
     server.thread.start()
     yield server
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def shared_push_node(tmp_path_factory):
+    publish_port, subscribe_port = free_ports(2)
+    folder = tmp_path_factory.mktemp("push-node")
+    node = PushNode(
+        folder, publish_port=publish_port, subscribe_port=subscribe_port, shared_memory="64M"
+    )
+    yield node.start()
+    node.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_front(tmp_path_factory, shared_push_node, shared_rest):
+    [port] = free_ports(1)
+    front = Front(
+        tmp_path_factory.mktemp("front"),
+        port=port,
+        push_node=f"127.0.0.1:{shared_push_node.subscribe_port}",
+        django=shared_rest.address,
+        static=tmp_path_factory.mktemp("static"),
+    )
+    yield front.start()
+    front.stop()
+
+
 @pytest.fixture
-def wall(page, make_front, push_node, rest):
-    wall = Wall(page, make_front(push_node, django=rest.address), push_node, rest)
+def wall(page, shared_front, shared_push_node, shared_rest):
+    shared_rest.clear()
+    wall = Wall(page, shared_front, shared_push_node, shared_rest)
     yield wall
+    if shared_push_node.process is None:
+        shared_push_node.start()
     wall.close()

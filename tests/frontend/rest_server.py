@@ -14,11 +14,15 @@ class RestServer(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
+        self.thread = Thread(target=self.serve_forever, args=(0.01,))
+
+        self.clear()
+
+    def clear(self):
         self.changes = []
         self.wall = {"title": "Lighthouse Conf", "subtitle": "Post with #Lighthouse"}
         self.status = HTTPStatus.OK
         self.requests = []
-        self.thread = Thread(target=self.serve_forever, args=(0.01,))
 
     @property
     def address(self):

@@ -78,13 +78,36 @@ def test_repeated_tweet_leaves_its_card_alone(wall, make_tweet):
     assert card.evaluate("card => card.isConnected")
 
 
-@pytest.mark.parametrize("message", [{"hello": 1}, "text", [1], 5, None, {"type": "ad", "id": "7"}])
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"hello": 1},
+        "text",
+        [1],
+        5,
+        None,
+        {"type": "ad", "id": "7"},
+        {"type": "tweet", "id": 7},
+        {"type": "tweet", "id": "7"},
+    ],
+)
 def test_message_that_is_no_tweet_is_ignored(wall, make_tweet, message):
     tweet = make_tweet()
     wall.open()
     wall.publisher.publish("global", message)
     wall.publish(tweet)
     wall.wait_for_ids(tweet["id"])
+
+
+def test_tweet_that_no_card_can_be_made_of_costs_only_itself(wall, make_tweet):
+    tweet = make_tweet()
+    broken = make_tweet(author=None)
+    wall.show(tweet)
+    wall.publish(broken)
+    wall.page.locator(f"article[data-id='{broken['id']}']").wait_for(state="attached")
+    next_tweet = make_tweet()
+    wall.publish(next_tweet)
+    wall.wait_for_ids(tweet["id"], next_tweet["id"])
 
 
 def test_wall_shows_its_channels_only(wall, make_tweet):
