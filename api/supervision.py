@@ -11,7 +11,10 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-STOP_SECONDS = 20
+from . import leash
+
+# A worker stores what it has read, and publishes it, before it ends.
+STOP_SECONDS = 40
 # supervisord waits one second longer before each new try, so that these last for months.
 START_RETRIES = 10_000
 LOG_BYTES = "20MB"
@@ -54,7 +57,9 @@ class Supervisor:
             self.configuration().write(file)
         # A session of its own: Ctrl-C in the terminal reaches only the one who asked, who then stops the rest.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(self.conf)],
+            on_leash(
+                [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", self.conf]
+            ),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -107,9 +112,13 @@ class Supervisor:
         return conf
 
 
+def on_leash(command):
+    return [sys.executable, "-I", leash.__file__, *map(str, command)]
+
+
 def section(program):
     return {
-        "command": escape(shlex.join(map(str, program.command))),
+        "command": escape(shlex.join(on_leash(program.command))),
         "autorestart": "true",
         "startretries": START_RETRIES,
         "stopsignal": "TERM",

@@ -56,7 +56,7 @@ def test_curl_pair_of_the_readme(stack):
 def test_ctrl_c_stops_every_process_and_a_second_start_goes_on(stack):
     stack.wait_until(stack.tweets)
     processes = descendants(stack.process.pid)
-    assert len(processes) >= 7
+    assert len(processes) >= 12
     assert stack.stop() == 0
     assert "Everything has stopped" in stack.output
     assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
@@ -66,9 +66,11 @@ def test_ctrl_c_stops_every_process_and_a_second_start_goes_on(stack):
 
 def test_a_killed_process_is_started_again(stack):
     known = {tweet["id"] for tweet in stack.wait_until(stack.tweets)}
-    [supervisord] = children(stack.process.pid)
+    before = descendants(stack.process.pid)
+    [supervisord] = children(children(stack.process.pid)[0])
     for name in ("/nginx/push", "/nginx/front", "gunicorn", "celery"):
-        [pid] = [pid for pid in children(supervisord) if name in command_line(pid)]
+        [kept] = [pid for pid in children(supervisord) if name in command_line(pid)]
+        [pid] = children(kept)
         os.kill(pid, signal.SIGKILL)
 
     def finds_a_new_tweet():
@@ -76,6 +78,15 @@ def test_a_killed_process_is_started_again(stack):
         return response and any(t["id"] not in known for t in response.json()["results"])
 
     stack.wait_until(finds_a_new_tweet)
+    after = descendants(stack.process.pid)
+    assert stack.stop() == 0
+    assert [pid for pid in {*before, *after} if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_nothing_lives_on_when_it_is_killed_itself(stack):
+    processes = descendants(stack.process.pid)
+    stack.process.kill()
+    stack.wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes))
 
 
 def test_taken_port_is_one_sentence(make_stack):
