@@ -199,6 +199,9 @@ class TweetSelection:
 
     def _by_keyword(self, term):
         keyword = Keyword.objects.filter(term=term).values_list("id", flat=True).first()
+        if keyword is None:  # compared with None, it would select the tweets that have no keyword
+            self.rows = self.rows.none()
+            return
         # The aliases make later filters use this very join; by its name each would add another.
         self.rows = self.rows.filter(tweetkeyword__keyword=keyword).alias(
             keyword_time=F("tweetkeyword__created_at"), keyword_tweet=F("tweetkeyword__tweet_id")

@@ -65,6 +65,7 @@ def test_keyword_is_normalised(ids, keyword):
 
 def test_keyword_that_does_not_exist_has_no_tweets(ids):
     make_tweet(keywords=["wall"])
+    make_tweet(keywords=[])
 
     assert ids(keyword="other") == []
 
