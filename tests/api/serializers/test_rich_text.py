@@ -159,6 +159,12 @@ def test_trailing_link_without_an_entity(options, expected):
     assert read("hi https://t.co/abc", None, **options) == (expected, [])
 
 
+def test_long_gap_does_not_hold_up_the_stream():
+    raw = "a" + " " * 400_000 + "b"
+
+    assert read(raw, {}, has_media=True) == (raw, [])
+
+
 def test_number_of_entities_is_limited():
     raw = "#a" * 5000
     tags = [{"start": 2 * n, "end": 2 * n + 2, "tag": "a"} for n in range(5000)]
