@@ -22,9 +22,8 @@ from .models import SetAside, Tweet, TweetKeyword
 from .serializers.resource import tweet_resource
 from .set_aside import Aside, keep_asides
 
-# How long others leave a claimed tweet alone. Longer than publishing a chunk takes, so that a tweet goes out
-# twice only when the process that claimed it is gone.
-CLAIM = timedelta(seconds=20)
+# What a claim lasts beyond the time that a push node has for a chunk: for the database.
+CLAIM_MARGIN = timedelta(seconds=10)
 # A tweet this young is about to be published by the task that its commit triggered.
 GRACE = timedelta(seconds=2)
 CHUNK = 500
@@ -131,8 +130,17 @@ def _claim(pks):
     waiting = waiting.filter(_free(), pk__in=pks).order_by("pk").select_for_update(of=("self",))
     tweets = {tweet.pk: tweet for tweet in waiting}
     _fill_terms(tweets)
-    Tweet.objects.filter(pk__in=tweets).update(claimed_until=timezone.now() + CLAIM)
+    Tweet.objects.filter(pk__in=tweets).update(claimed_until=timezone.now() + _claim_time())
     return [tweets[pk] for pk in pks if pk in tweets]
+
+
+def _claim_time():
+    """How long others leave a claimed tweet alone.
+
+    Longer than publishing takes, so that a tweet goes out twice only when the process that claimed it is gone:
+    the publisher gives a chunk of 500 messages two timeouts.
+    """
+    return timedelta(seconds=2 * settings.WALLPUSH_PUBLISH_TIMEOUT) + CLAIM_MARGIN
 
 
 def _fill_terms(tweets):

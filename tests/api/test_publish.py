@@ -78,6 +78,22 @@ def test_publish_takes_over_an_old_claim():
     assert publish_tweets([tweet.pk]) == Counter(sent=1)
 
 
+def test_publish_claims_for_longer_than_a_push_node_may_take(settings, publisher, monkeypatch):
+    settings.WALLPUSH_PUBLISH_TIMEOUT = 60
+    tweet = make_tweet()
+    send, claims = publisher.publish_many, []
+
+    def note_claim(messages):
+        claims.append(Tweet.objects.get().claimed_until)
+        return send(messages)
+
+    monkeypatch.setattr(publisher, "publish_many", note_claim)
+    start = timezone.now()
+
+    assert publish_tweets([tweet.pk]) == Counter(sent=1)
+    assert [claim - start > timedelta(seconds=2 * 60) for claim in claims] == [True]
+
+
 def test_publish_again_what_changed_under_way(subscribe, publisher, monkeypatch):
     tweet = make_tweet(text="tpyo")
     subscriber = subscribe()
