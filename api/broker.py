@@ -11,6 +11,8 @@ from kombu.transport import filesystem
 from kombu.utils.encoding import str_to_bytes
 from kombu.utils.json import dumps
 
+LONGEST_WAIT = 0.2
+
 logger = logging.getLogger(__name__)
 
 
@@ -46,3 +48,9 @@ class Channel(filesystem.Channel):
 
 class Transport(filesystem.Transport):
     Channel = Channel
+
+    def drain_events(self, connection, timeout=None):
+        """Celery waits 2 s at a time, and twice more after it was told to stop."""
+        if timeout is not None:
+            timeout = min(timeout, LONGEST_WAIT)
+        return super().drain_events(connection, timeout=timeout)

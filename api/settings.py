@@ -155,6 +155,8 @@ CELERY_TASK_ACKS_LATE = True
 # The sweep finds what a lost task would have published: nobody waits for a broker that is gone.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Seconds that the worker's timer sleeps; one that is told to stop waits for it.
+CELERY_WORKER_TIMER_PRECISION = 0.2
 # Broadcast queues would leave files behind in the broker's folder whenever a worker is killed.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = not EMBEDDED_BROKER
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
