@@ -75,13 +75,15 @@ class Supervisor:
     def is_running(self):
         return self.process.poll() is None
 
-    def failing(self):
-        """The first program that ends as soon as it is started, or None."""
+    def failed(self):
+        """The first program that has not stayed up since the start, or None. It is tried again all the same."""
         by_name = {program.name: program for program in self.programs}
-        states = [(process["name"], process["statename"]) for process in self.processes()]
-        return next(
-            (by_name[name] for name, state in states if state in ("BACKOFF", "FATAL")), None
+        failed = (
+            process["name"]
+            for process in self.processes()
+            if process["stop"] or process["statename"] in ("BACKOFF", "FATAL")
         )
+        return by_name.get(next(failed, None))
 
     def processes(self):
         """What supervisord says of each program; nothing before it listens."""

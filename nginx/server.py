@@ -155,7 +155,9 @@ class Front(Server):
 
     @property
     def url(self):
-        return f"http://{self.address}:{self.port}"
+        """Where it is reached from this machine."""
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - as asked for by the setting
+        return f"http://{bracketed(everywhere.get(self.address, self.address))}:{self.port}"
 
     def addresses(self):
         return [(self.address, self.port)]
@@ -166,7 +168,7 @@ class Front(Server):
             [self.folder, self.static, self.frontend],
             folder=quotable(self.folder),
             mime_types=quotable(self.binary.mime_types),
-            address=self.address,
+            address=bracketed(self.address),
             port=self.port,
             push_node=self.push_node,
             django=self.django,
@@ -174,6 +176,10 @@ class Front(Server):
             frontend=quotable(self.frontend),
             connect_sources=connect_sources(self.events_url),
         )
+
+
+def bracketed(address):
+    return f"[{address}]" if ":" in address else address
 
 
 def connect_sources(events_url):

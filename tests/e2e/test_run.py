@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import PROJECT
+from tests.x_server import XServer
 
 
 def children(pid):
@@ -25,6 +26,16 @@ def descendants(pid):
 
 def command_line(pid):
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def run_to_its_end(stack):
+    return subprocess.run(
+        [sys.executable, "manage.py", "run"],
+        cwd=PROJECT,
+        env=os.environ | stack.environment,
+        capture_output=True,
+        text=True,
+    )
 
 
 @pytest.fixture
@@ -89,19 +100,31 @@ def test_nothing_lives_on_when_it_is_killed_itself(stack):
     stack.wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes))
 
 
+def test_what_the_worker_complains_of_is_said(make_stack):
+    with XServer() as x:
+        stack = make_stack(
+            WALLPUSH_SOURCE="x", WALLPUSH_X_BASE_URL=x.url, WALLPUSH_X_BEARER_TOKEN="wrong"
+        ).start()
+        stack.wait_until(lambda: "X does not accept WALLPUSH_X_BEARER_TOKEN" in stack.output)
+
+
+def test_program_that_does_not_start_is_named_with_its_last_words(make_stack, tmp_path):
+    recording = tmp_path / "recording.jsonl"
+    recording.touch()
+    result = run_to_its_end(make_stack(WALLPUSH_REPLAY_FILE=str(recording)))
+    assert result.returncode == 1
+    assert result.stderr.startswith("CommandError: The worker does not start. Its last words:\n")
+    assert str(recording) in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_taken_port_is_one_sentence(make_stack):
     stack = make_stack()
     port = int(stack.environment["WALLPUSH_FRONT_PORT"])
     with socket.create_server(("127.0.0.1", port)):
-        result = subprocess.run(
-            [sys.executable, "manage.py", "run"],
-            cwd=PROJECT,
-            env=os.environ | stack.environment,
-            capture_output=True,
-            text=True,
-        )
+        result = run_to_its_end(stack)
     assert result.returncode == 1
     assert result.stderr == (
-        f"CommandError: Port {port} on 127.0.0.1 is taken by another program (Address already in use):"
+        f"CommandError: Port {port} on 127.0.0.1 is taken by another program:"
         " stop it, or set WALLPUSH_FRONT_PORT to a free one.\n"
     )

@@ -213,3 +213,12 @@ def test_a_configuration_that_nginx_refuses_says_why(make_push_node):
 
 def test_logs_are_in_the_folder(push_node):
     assert (push_node.folder / "error.log").is_file()
+
+
+@pytest.mark.parametrize(
+    ("address", "host"), [("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]")]
+)
+def test_front_on_another_address_is_reached_at_its_url(push_node, make_front, address, host):
+    front = make_front(push_node, address=address)
+    assert front.url == f"http://{host}:{front.port}"
+    assert requests.get(f"{front.url}/events/sub/ALL", timeout=5).status_code == 403

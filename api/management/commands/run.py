@@ -1,6 +1,7 @@
 """Starts everything on this machine and ends it with Ctrl-C: `make run`."""
 
-import os
+import errno
+import re
 import signal
 import socket
 import sys
@@ -16,6 +17,8 @@ from nginx.errors import NginxError
 from nginx.server import Front, PushNode
 
 READY_SECONDS = 60
+# Lines of the worker's log that a person should see: a token that is refused, a source that is away.
+SERIOUS = re.compile(r"^\S+ \S+ (?:WARNING|ERROR|CRITICAL) ")
 PORTS = [
     ("WALLPUSH_FRONT_PORT", "WALLPUSH_FRONT_ADDRESS"),
     ("WALLPUSH_PUSH_PORT", None),
@@ -54,11 +57,12 @@ class Command(BaseCommand):
 
     def supervise(self, supervisor, front):
         self.say("Starting nginx, Django and the worker")
+        worker_log = NewLines(supervisor.folder / "worker.log")
         supervisor.start()
         try:
             self.wait_until_ready(supervisor, front)
             self.announce(supervisor, front)
-            supervisor.process.wait()
+            self.show_warnings(supervisor, worker_log)
         except KeyboardInterrupt:
             self.say("Stopping")
         finally:
@@ -67,8 +71,8 @@ class Command(BaseCommand):
 
     def wait_until_ready(self, supervisor, front):
         deadline = time.monotonic() + READY_SECONDS
-        while not answers(front):
-            if program := supervisor.failing():
+        while not is_ready(front):
+            if program := supervisor.failed():
                 raise CommandError(
                     f"The {program.name} does not start. Its last words:\n{tail(program.log)}"
                 )
@@ -85,25 +89,53 @@ class Command(BaseCommand):
             self.style.SUCCESS(f"\n  The wall is at {front.url}/   (Ctrl-C stops everything)\n")
         )
 
+    def show_warnings(self, supervisor, worker_log):
+        while supervisor.is_running():
+            for line in filter(SERIOUS.match, worker_log.read()):
+                self.say(f"worker: {line}")
+            time.sleep(0.5)
+        raise CommandError(f"supervisord ended: see {supervisor.log}.")
+
     def say(self, line):
         self.stdout.write(line)
         self.stdout.flush()
 
 
+class NewLines:
+    """What is written to a log from now on, read line by line."""
+
+    def __init__(self, path):
+        self.path = path
+        self.position = path.stat().st_size if path.exists() else 0
+
+    def read(self):
+        if not self.path.exists():
+            return []
+        if self.path.stat().st_size < self.position:  # it was full, and a new one was begun
+            self.position = 0
+        with self.path.open("rb") as file:
+            file.seek(self.position)
+            whole_lines = file.read().rpartition(b"\n")[0]
+        self.position += len(whole_lines) + bool(whole_lines)
+        return whole_lines.decode(errors="replace").splitlines()
+
+
 def check_port(name, address):
     """Before anything starts: a port that is taken is the one thing that people run into."""
     port = getattr(settings, name)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        socket.create_server((address, port)).close()
-    except PermissionError as error:
-        raise CommandError(
-            f"No right to open port {port}: set {name} to one above 1023."
-        ) from error
+        socket.create_server((address, port), family=family).close()
     except OSError as error:
-        raise CommandError(
-            f"Port {port} on {address} is taken by another program ({os.strerror(error.errno)}):"
-            f" stop it, or set {name} to a free one."
-        ) from error
+        raise CommandError(explain_port(error, name, port, address)) from error
+
+
+def explain_port(error, name, port, address):
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {address} is taken by another program: stop it, or set {name} to a free one."
+    if error.errno == errno.EACCES:
+        return f"No right to open port {port}: set {name} to one above 1023."
+    return f"WALLPUSH_FRONT_ADDRESS must be an address of this machine, which {address} is not."
 
 
 def make_nodes():
@@ -149,13 +181,16 @@ def programs(push_node, front):
     ]
 
 
-def answers(front):
-    """Whether the page and, through the front, Django are there."""
+def is_ready(front):
+    """Whether the page is there and, through the front, Django, and a worker reads the source."""
     try:
-        pages = [requests.get(front.url + path, timeout=5) for path in ("/", "/api/wall/")]
+        page, stats = (requests.get(front.url + path, timeout=5) for path in ("/", "/api/stats/"))
     except requests.RequestException:
         return False
-    return all(page.status_code == 200 for page in pages)
+    if not (page.ok and stats.ok):
+        return False
+    readers = [lease["source"] for lease in stats.json()["sources"] if lease["reader"]]
+    return settings.WALLPUSH_SOURCE in readers
 
 
 def tail(log, lines=12):
