@@ -4,6 +4,8 @@ import json
 import logging
 import math
 import re
+import time
+from collections import Counter
 from threading import Event
 
 from django.db import InterfaceError, OperationalError, close_old_connections
@@ -20,6 +22,7 @@ REASON_LIMIT = 1_000
 MESSAGE_LIMIT = 20_000
 LOGGED_LIMIT = 300
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+REPORT_EVERY = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +44,18 @@ class Ingest:
         self.announce = announce
         self.hurry = Event()
         self.serializer = XMessageSerializer(context={"source": source})
+        self._unreported = Counter()
+        self._report_at = time.monotonic()
 
     def run(self):
         while batch := self.queue.take():
             try:
-                self.ingest(batch)
+                self._unreported += self.ingest(batch)
             finally:
                 close_old_connections()
+            if time.monotonic() >= self._report_at:
+                self._report()
+        self._report()
 
     def ingest(self, lines):
         """Stores what the lines say. Returns how many had which outcome."""
@@ -86,6 +94,14 @@ class Ingest:
         else:
             logger.warning("Set aside (%s, %s): %s", kind, reason, _shorten(line))
         return Aside(kind, reason, clean_text(line[:MESSAGE_LIMIT].decode(errors="replace")))
+
+    def _report(self):
+        """The first batch at once, and from then on one line for many."""
+        told = ", ".join(f"{count} {outcome}" for outcome, count in self._unreported.most_common())
+        if told:
+            logger.info("From %s: %s.", self.source, told)
+            self._unreported.clear()
+            self._report_at = time.monotonic() + REPORT_EVERY
 
     def _store_surely(self, items):
         """Keeps the batch and tries again for as long as the database can not be reached."""

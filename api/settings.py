@@ -174,6 +174,9 @@ LOGGING = {
         # A traceback for every stranger with a wrong host name; they are told in the answer.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "urllib3": {"level": "WARNING"},
+        # Two lines for every task; the ingest says now and then what came in.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
         # At DEBUG it prints the bearer token.
         "tweepy": {"level": "INFO"},
     },

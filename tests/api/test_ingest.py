@@ -246,3 +246,18 @@ def test_ingest_runs_until_the_queue_is_closed_and_empty():
 
     assert not thread.is_alive()
     assert Tweet.objects.count() == 1220
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ingest_says_now_and_then_what_came_in(caplog):
+    caplog.set_level(logging.INFO)
+    work = make_ingest()
+    for _ in range(1600):
+        work.queue.put(make_line())
+    work.queue.put(b"[]")
+    work.queue.close()
+
+    work.run()
+
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    assert told == ["From x: 500 stored.", "From x: 1100 stored, 1 unknown."]

@@ -91,7 +91,7 @@ ONCE = Counter(str(number) for number in range(30))
 
 def test_worker_reads_stores_publishes_and_stops(start_worker, subscribe):
     subscriber = subscribe()
-    worker = start_worker("--source", "replay", lines=make_lines(30))
+    worker = start_worker("--source", "replay", "--loglevel", "INFO", lines=make_lines(30))
 
     assert texts(subscriber.take(30)) == ONCE
     assert Lease.objects.get().holder != ""
@@ -101,6 +101,8 @@ def test_worker_reads_stores_publishes_and_stops(start_worker, subscribe):
     assert Lease.objects.get().holder == ""
     assert dict(Tally.objects.values_list("outcome", "count")) == {"stored": 30}
     assert not worker.said("Traceback")
+    assert worker.said("From replay: ")
+    assert not worker.said("wallpush.publish_tweets[")
 
 
 def test_worker_stopped_while_it_reads_publishes_all_it_has_stored(start_worker, subscribe):
