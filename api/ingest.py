@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from threading import Event
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import DataError, Error, IntegrityError, close_old_connections
 from rest_framework.exceptions import ValidationError
 
 from .models import SetAside
@@ -109,7 +109,7 @@ class Ingest:
         while True:
             try:
                 return self._store(items)
-            except (OperationalError, InterfaceError) as error:
+            except Error as error:
                 if self.hurry.is_set():
                     logger.error("%d messages are lost, the database stayed away.", len(items))
                     raise
@@ -123,20 +123,26 @@ class Ingest:
         cards = [item for item in items if not isinstance(item, Aside)]
         try:
             return store_batch(self.source, cards, asides, announce=self.announce).outcomes
-        except (OperationalError, InterfaceError):
-            raise
         except Exception as error:
+            if _is_trouble_of_database(error):
+                raise
             if len(items) == 1:
-                return self._store([self._give_up(items[0], error)])
+                return self._give_up(items[0], error)
             logger.warning("A batch of %d can not be stored, trying halves: %r", len(items), error)
         half = len(items) // 2
         return self._store(items[:half]) + self._store(items[half:])
 
     def _give_up(self, item, error):
         if isinstance(item, Aside):
-            raise error
+            logger.error("What was set aside (%s) can not be kept: %r", item.reason, error)
+            return Counter()
         reason = f"could not be stored: {error!r}"
-        return self._set_aside(SetAside.Kind.REJECTED, reason, item["line"])
+        return self._store([self._set_aside(SetAside.Kind.REJECTED, reason, item["line"])])
+
+
+def _is_trouble_of_database(error):
+    """Not of what is to be stored: a PostgreSQL that has become read-only raises InternalError, for one."""
+    return isinstance(error, Error) and not isinstance(error, DataError | IntegrityError)
 
 
 def parse_line(line):

@@ -5,7 +5,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from django.db import DataError, OperationalError, connection
+from django.db import (
+    DataError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+)
 
 from api import ingest
 from api.ingest import Ingest
@@ -141,11 +148,11 @@ def test_ingest_raw_holds_nothing_that_postgresql_refuses():
     assert tweet.raw["data"]["x"] == {"\ufffd": "\ufffd"}
 
 
-def poison(text, error):
-    """Makes the database refuse every tweet that holds this text."""
+def poison(text, error, table="api_tweet"):
+    """Makes the database refuse every row of the table that holds this text."""
 
     def refuse(execute, sql, params, many, context):
-        if '"api_tweet"' in sql and any(text in str(param) for param in params or ()):
+        if f'"{table}"' in sql and any(text in str(param) for param in params or ()):
             raise error
         return execute(sql, params, many, context)
 
@@ -162,6 +169,17 @@ def test_ingest_isolates_a_row_that_the_database_refuses():
     assert outcomes == Counter(stored=9, rejected=1)
     assert sorted(Tweet.objects.values_list("text", flat=True)) == [f"tweet {n}" for n in range(9)]
     assert asides() == [("rejected", "could not be stored: DataError('too odd')")]
+
+
+def test_ingest_goes_on_when_what_is_set_aside_can_not_be_kept(caplog):
+    lines = [b"[1]", b'{"title":"poison"}', b"[2]", make_line()]
+
+    with poison("poison", DataError("too odd"), table="api_setaside"):
+        outcomes = make_ingest().ingest(lines)
+
+    assert outcomes == Counter(stored=1, unknown=2)
+    assert asides() == [("unknown", "not an object")] * 2
+    assert "What was set aside (poison) can not be kept: DataError('too odd')" in caplog.messages
 
 
 def test_ingest_accounts_for_messages_of_any_depth():
@@ -190,13 +208,14 @@ def test_ingest_announces_what_was_stored():
 class Outage:
     """The database is away for this many transactions."""
 
-    def __init__(self, number):
+    def __init__(self, number, error=OperationalError):
         self.left = number
+        self.error = error
 
     def __call__(self, execute, sql, params, many, context):
         if self.left > 0:
             self.left -= 1
-            raise OperationalError("gone")
+            raise self.error("gone")
         return execute(sql, params, many, context)
 
 
@@ -208,8 +227,11 @@ def no_pause(monkeypatch):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("no_pause")
-def test_ingest_keeps_the_batch_while_the_database_is_away(caplog):
-    with connection.execute_wrapper(Outage(5)):
+@pytest.mark.parametrize(
+    "error", [OperationalError, InterfaceError, InternalError, ProgrammingError]
+)
+def test_ingest_keeps_the_batch_while_the_database_is_away(caplog, error):
+    with connection.execute_wrapper(Outage(5, error)):
         outcomes = make_ingest().ingest([make_line(), make_line(), b"{"])
 
     assert outcomes == Counter(stored=2, rejected=1)
