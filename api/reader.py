@@ -196,3 +196,5 @@ class Reader:
     def _deliver(self, message):
         if self.queue.put(message):
             self.last_message_at = timezone.now()
+        else:
+            logger.error("A message of %s was read and not stored.", self.name)

@@ -84,6 +84,24 @@ def test_reader_stores_what_it_has_read_before_it_stops(read):
     assert Lease.objects.get().holder == ""
 
 
+def test_reader_says_that_a_message_comes_too_late_to_be_stored(read, caplog):
+    deliveries = []
+
+    class SlowSource(ListSource):
+        def run(self, deliver):
+            deliveries.append(deliver)
+            super().run(deliver)
+
+    started = read(SlowSource([]))
+    wait_for(lambda: deliveries, "the source")
+    started.stop()
+
+    deliveries[0](make_line())
+
+    assert "A message of x was read and not stored." in caplog.messages
+    assert started.last_message_at is None
+
+
 @pytest.mark.parametrize("error", [SourceError("Buy a new token."), ValueError("a bug")])
 def test_reader_starts_a_failed_source_again(read, caplog, error):
     read(ListSource([make_line(text="a")], error), ListSource([make_line(text="b")]))
