@@ -146,7 +146,7 @@ class _Desk:
             Tweet.objects.bulk_update(self.updated.values(), _UPDATED_COLUMNS)
 
     def _touch_joined(self):
-        pks = [tweet.pk for tweet in self.joined.values() if tweet.pk and tweet.hidden_at is None]
+        pks = [tweet.pk for tweet in self.joined.values() if tweet.hidden_at is None]
         if pks:
             Tweet.objects.filter(pk__in=pks).update(changed_at=self.now, published_at=None)
 
