@@ -171,6 +171,8 @@ LOGGING = {
         # Django's own handlers off: one line per event, here.
         "django": {"handlers": [], "propagate": True},
         "django.request": {"level": "ERROR"},
+        # At every connection it warns that a broker in a folder has no host name.
+        "kombu.connection": {"level": "ERROR"},
         # A traceback for every stranger with a wrong host name; they are told in the answer.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "urllib3": {"level": "WARNING"},
