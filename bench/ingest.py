@@ -11,8 +11,6 @@ Takes about 20 seconds.
 import itertools
 import json
 import os
-import platform
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -20,7 +18,7 @@ from pathlib import Path
 import django
 import requests
 
-from bench.publish_many import free_ports, nginx_version
+from bench._comparison import free_ports, report, take_turns
 from nginx.server import PushNode
 
 folder = tempfile.TemporaryDirectory(prefix="wallpush-bench-")
@@ -147,28 +145,13 @@ def measure(node, way):
     return len(lines) / seconds
 
 
-def measure_round(node, number):
-    node.start()
-    try:
-        ways = list(WAYS)[:: -1 if number % 2 else 1]
-        return {way: measure(node, way) for way in ways}
-    finally:
-        node.stop()
-
-
 def main():
     call_command("migrate", verbosity=0)
     with folder:
         node = PushNode(folder.name, publish_port=publish_port, subscribe_port=subscribe_port)
-        rounds = [measure_round(node, number) for number in range(ROUNDS)]
-    rates = {way: statistics.median(rates[way] for rates in rounds) for way in WAYS}
-    ours, other = rates["wallpush"], rates["seed style"]
-    print(f"{os.cpu_count()} CPUs, Python {platform.python_version()}, nginx {nginx_version(node)}")
-    print(f"{'tweets/s ingested, stored, published to 3 channels':<52}{'median':>8}{'to seed':>9}")
-    for way, rate in rates.items():
-        print(f"{way:<52}{rate:>8.0f}{rate / other:>9.1f}")
-    result = {"bench": "ingest", "ours": round(ours), "other": round(other)}
-    print(json.dumps(result | {"ratio": round(ours / other, 2)}))
+        rates = take_turns(node, list(WAYS), measure, rounds=ROUNDS)
+    title = "tweets/s ingested, stored, published to 3 channels"
+    report("ingest", node, title, rates, ours="wallpush", other="seed style")
 
 
 if __name__ == "__main__":

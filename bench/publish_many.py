@@ -7,18 +7,13 @@ node of its own; the ways take turns, and the median round counts. Takes about 1
 """
 
 import http.client
-import json
-import os
-import platform
-import re
 import socket
-import statistics
-import subprocess
 import tempfile
 import time
 
 import requests
 
+from bench._comparison import free_ports, report, take_turns
 from nginx.server import PushNode
 from wallpush import GLOBAL, Message, Publisher, encode_message, keyword_channel, user_channel
 
@@ -120,40 +115,20 @@ def check_arrival(node, count):
         publisher.delete_channel(GLOBAL)
 
 
-def measure_round(node, number):
-    """A new start empties the shared memory; each round begins with another way."""
-    node.start()
-    try:
-        ways = list(WAYS)
-        shift = number % len(ways)
-        return {way: measure(node, way) for way in ways[shift:] + ways[:shift]}
-    finally:
-        node.stop()
-
-
-def free_ports():
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("", 0)) as two:
-        return one.getsockname()[1], two.getsockname()[1]
-
-
-def nginx_version(node):
-    shown = subprocess.run([node.binary.nginx, "-v"], capture_output=True, text=True, check=True)
-    return re.search(r"nginx/(\S+)", shown.stderr)[1]
-
-
 def main():
     publish_port, subscribe_port = free_ports()
     with tempfile.TemporaryDirectory() as folder:
         node = PushNode(folder, publish_port=publish_port, subscribe_port=subscribe_port)
-        rounds = [measure_round(node, number) for number in range(ROUNDS)]
-    rates = {way: statistics.median(rates[way] for rates in rounds) for way in WAYS}
-    ours, other = rates["wallpush publish_many"], rates["raw pipelined sockets"]
-    print(f"{os.cpu_count()} CPUs, Python {platform.python_version()}, nginx {nginx_version(node)}")
-    print(f"{'messages/s to 3 channels, one POST each':<42}{'median':>8}{'to raw':>8}")
-    for way, rate in rates.items():
-        print(f"{way:<42}{rate:>8.0f}{rate / other:>8.2f}")
-    result = {"bench": "publish_many", "ours": round(ours), "other": round(other)}
-    print(json.dumps(result | {"ratio": round(ours / other, 2)}))
+        rates = take_turns(node, list(WAYS), measure, rounds=ROUNDS)
+    title = "messages/s to 3 channels, one POST each"
+    report(
+        "publish_many",
+        node,
+        title,
+        rates,
+        ours="wallpush publish_many",
+        other="raw pipelined sockets",
+    )
 
 
 if __name__ == "__main__":
