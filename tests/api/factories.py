@@ -4,6 +4,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from api.models import Author, Keyword, Tweet, TweetKeyword
 
@@ -67,3 +68,23 @@ def make_tweet(*, keywords=(), content=None, **fields):
         for term in keywords
     )
     return tweet
+
+
+def store_resource(resource):
+    """The rows that REST shows as this resource, whatever its strings are: no serializer has checked them."""
+    author = dict(resource["author"])
+    author_id = author.pop("id")
+    return make_tweet(
+        source=resource["source"],
+        source_id=resource["id"],
+        version_id=resource["version"],
+        author=Author.objects.update_or_create(
+            source_id=author_id, defaults=author | {"source": resource["source"]}
+        )[0],
+        created_at=parse_datetime(resource["created_at"]),
+        text=resource["text"],
+        lang=resource["lang"],
+        sensitive=resource["sensitive"],
+        keywords=resource["keywords"],
+        content={part: resource[part] for part in make_content()},
+    )

@@ -1,14 +1,22 @@
 import json
+import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from api.serializers.resource import tweet_resource
 from nginx.server import Front, PushNode
+from tests.api.factories import store_resource
 from tests.conftest import free_ports
-from tests.frontend.rest_server import RestServer
+from tests.frontend.django_server import DjangoServer
 from wallpush import Publisher, encode_message, make_event_id
 from wallpush.message import Message
+
+# Playwright keeps an event loop in the thread of the tests, where Django then refuses every query.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 RESOURCES = Path(__file__).with_name("resources.json")
 NOW = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
@@ -22,26 +30,47 @@ PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><rect wi
 
 
 class Wall:
-    """The wall in Chromium, behind a real front and before a real push node."""
+    """The wall in Chromium, behind a real front and before a real push node and the real Django."""
 
-    def __init__(self, page, front, push_node, rest):
+    def __init__(self, page, front, push_node, django):
         self.page = page
         self.front = front
         self.push_node = push_node
-        self.rest = rest
+        self.django = django
         self.publisher = Publisher(push_node.publish_url)
         self.sockets = []
+        self.requests = []
         self.dialogs = []
         self.channels = set()
         page.on("websocket", lambda socket: self.sockets.append(socket.url))
+        page.on("request", self.note_request)
         page.on("dialog", self.refuse_dialog)
         page.add_init_script(WATCH_POLICY)
         page.emulate_media(reduced_motion="reduce")
-        page.context.route(lambda url: not url.startswith(front.url), serve_picture)
+        # A pattern is matched by the browser's side: a function would be asked about every module.
+        page.context.route(re.compile(f"^(?!{re.escape(front.url)}/)"), serve_picture)
 
     def refuse_dialog(self, dialog):
         self.dialogs.append(dialog.message)
         dialog.dismiss()
+
+    def note_request(self, request):
+        if urlsplit(request.url).path == "/api/tweets/":
+            self.requests.append(request)
+
+    def queries(self):
+        """What the page has asked of the history."""
+        return [dict(parse_qsl(urlsplit(request.url).query)) for request in self.requests]
+
+    def answer(self, number):
+        """What it was told when it asked for the first time (0), the second time …"""
+        return self.requests[number].response().json()
+
+    def store(self, *resources):
+        """Stores the tweets; REST shows them as exactly these resources."""
+        rows = [store_resource(resource) for resource in resources]
+        assert [tweet_resource(row) for row in rows] == list(resources)
+        return rows
 
     def open(self, query="", state="live"):
         self.page.clock.set_fixed_time(NOW)
@@ -51,7 +80,7 @@ class Wall:
 
     def show(self, *tweets, query=""):
         """Opens the wall with these tweets in the database; the card of the last."""
-        self.rest.store(*tweets)
+        self.store(*tweets)
         self.open(query)
         self.wait_for_ids(*(tweet["id"] for tweet in tweets))
         return self.card(tweets[-1])
@@ -128,10 +157,10 @@ def make_tweet(resources):
 
 
 @pytest.fixture(scope="session")
-def shared_rest():
-    server = RestServer()
-    server.thread.start()
-    yield server
+def shared_django():
+    [port] = free_ports(1)
+    server = DjangoServer(port)
+    yield server.start()
     server.stop()
 
 
@@ -147,13 +176,13 @@ def shared_push_node(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def shared_front(tmp_path_factory, shared_push_node, shared_rest):
+def shared_front(tmp_path_factory, shared_push_node, shared_django):
     [port] = free_ports(1)
     front = Front(
         tmp_path_factory.mktemp("front"),
         port=port,
         push_node=f"127.0.0.1:{shared_push_node.subscribe_port}",
-        django=shared_rest.address,
+        django=shared_django.address,
         static=tmp_path_factory.mktemp("static"),
     )
     yield front.start()
@@ -161,10 +190,13 @@ def shared_front(tmp_path_factory, shared_push_node, shared_rest):
 
 
 @pytest.fixture
-def wall(page, shared_front, shared_push_node, shared_rest):
-    shared_rest.clear()
-    wall = Wall(page, shared_front, shared_push_node, shared_rest)
+def wall(transactional_db, settings, page, shared_front, shared_push_node, shared_django):
+    settings.WALLPUSH_WALL_TITLE = "Lighthouse Conf"
+    settings.WALLPUSH_WALL_SUBTITLE = "Post with #Lighthouse"
+    wall = Wall(page, shared_front, shared_push_node, shared_django)
     yield wall
     if shared_push_node.process is None:
         shared_push_node.start()
+    if shared_django.server is None:
+        shared_django.start()
     wall.close()

@@ -9,6 +9,12 @@ WITHOUT_FRESH = """
 """
 
 
+def drawn_cards(wall):
+    """The cards by id, once the pictures that fail have gone."""
+    wall.page.wait_for_function("() => !document.querySelector('img[src*=\"/missing/\"]')")
+    return dict(wall.page.evaluate(WITHOUT_FRESH))
+
+
 def with_text(resources, start):
     return next(resource for resource in resources if resource["text"].startswith(start))
 
@@ -21,9 +27,9 @@ def test_first_page_and_live_updates_draw_the_same_cards(wall, resources):
     wall.open()
     wall.publish(*resources)
     wall.wait_for_ids(*(resource["id"] for resource in resources))
-    live = dict(wall.page.evaluate(WITHOUT_FRESH))
+    live = drawn_cards(wall)
     wall.show(*resources)
-    assert dict(wall.page.evaluate(WITHOUT_FRESH)) == live
+    assert drawn_cards(wall) == live
 
 
 def test_text_is_unmodified_but_for_links(wall, resources):
@@ -255,13 +261,16 @@ def poisoned(resources):
     ):
         tweet = poison(resources[number % len(resources)], payload, address)
         id = str(2120000000000200000 + number)
-        yield tweet | {"id": id, "version": id}
+        # One author has one row: each of these has an author of its own, as hostile as its tweet.
+        author = tweet["author"] | {"id": str(300 + number)}
+        yield tweet | {"id": id, "version": id, "author": author}
 
 
-def test_hostile_strings_stay_text_and_hostile_addresses_lead_nowhere(wall, resources):
+def test_hostile_strings_stay_text_and_hostile_addresses_lead_nowhere(wall, resources, settings):
     tweets = list(poisoned(resources))
-    wall.rest.store(*tweets[::2])
-    wall.rest.wall = {"title": PAYLOADS[0], "subtitle": PAYLOADS[1]}
+    wall.store(*tweets[::2])
+    settings.WALLPUSH_WALL_TITLE = PAYLOADS[0]
+    settings.WALLPUSH_WALL_SUBTITLE = PAYLOADS[1]
     wall.open()
     wall.publish(*tweets[1::2])
     wall.wait_for_ids(*(tweet["id"] for tweet in tweets))

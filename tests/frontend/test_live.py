@@ -2,6 +2,9 @@ import re
 
 import pytest
 
+from api.models import Tweet
+from api.publish import hide_tweets
+
 RECORD_MOVES = """
 () => {
   window.moved = [];
@@ -116,8 +119,7 @@ def test_wall_shows_its_channels_only(wall, make_tweet):
     for tweet, channel in zip(tweets, ("user-102", "user-101", "keyword-caf~C3~A9"), strict=True):
         wall.publish(tweet, channels=("global", channel))
     wall.wait_for_ids(tweets[1]["id"], tweets[2]["id"])
-    queries = [query for path, query in wall.rest.requests if path == "/api/tweets/"]
-    assert sorted(queries, key=sorted) == [
+    assert sorted(wall.queries(), key=sorted) == [
         {"author": "101", "limit": "60"},
         {"keyword": "café", "limit": "60"},
     ]
@@ -129,12 +131,12 @@ def test_restart_of_the_push_node_loses_nothing(wall, make_tweet):
     wall.push_node.stop()
     wait_for_state(wall, "Reconnecting…")
     assert wall.ids() == [before["id"]]
-    wall.rest.store(during)
+    wall.store(during)
     wall.push_node.start()
     wait_for_state(wall, "Live")
     wall.publish(after)
     wall.wait_for_ids(before["id"], during["id"], after["id"])
-    assert ("/api/tweets/", {"after": "1"}) in wall.rest.requests
+    assert {"after": wall.answer(0)["after"]} in wall.queries()
 
 
 def test_connection_is_taken_up_with_the_last_event_id(wall, make_tweet):
@@ -156,7 +158,7 @@ def test_message_of_the_gap_is_replayed_without_the_history(wall, make_tweet):
     wall.open()
     wall.publish(before)
     wall.wait_for_ids(before["id"])
-    wall.rest.status = 503
+    wall.django.stop()
     wall.page.evaluate("dispatchEvent(new Event('offline'))")
     wall.publish(during)
     wall.wait_for_ids(before["id"], during["id"])
@@ -164,37 +166,48 @@ def test_message_of_the_gap_is_replayed_without_the_history(wall, make_tweet):
 
 def test_live_tweets_come_while_the_history_is_out_of_order(wall, make_tweet):
     old, new = make_tweet(), make_tweet()
-    wall.rest.store(old)
-    wall.rest.status = 503
+    wall.store(old)
+    wall.django.stop()
     wall.open()
     wall.publish(new)
     wall.wait_for_ids(new["id"])
-    wall.rest.status = 200
+    wall.django.start()
     wall.wait_for_ids(old["id"], new["id"])
 
 
 def test_refused_cursor_starts_over(wall, make_tweet):
     first, second = make_tweet(), make_tweet()
     wall.show(first)
-    wall.rest.store(second)
-    wall.rest.status = 400
-    wall.page.evaluate("dispatchEvent(new Event('online'))")
-    wall.page.wait_for_event("response", lambda response: response.status == 400)
-    wall.rest.status = 200
+    wall.store(second)
+    spoilt = f"{wall.front.url}/api/tweets/?after=spoilt"
+    wall.page.route("**/api/tweets/?after=*", lambda route: route.continue_(url=spoilt))
+    with wall.page.expect_response(lambda response: response.status == 400):
+        wall.page.evaluate("dispatchEvent(new Event('online'))")
     wall.wait_for_ids(first["id"], second["id"])
-    queries = [query for path, query in wall.rest.requests if path == "/api/tweets/"]
-    assert queries[-1] == {"limit": "60"}
+    assert wall.queries()[-1] == {"limit": "60"}
 
 
 def test_long_absence_is_read_page_by_page(wall, make_tweet):
-    first, last = make_tweet(), make_tweet()
+    first = make_tweet()
     wall.show(first)
-    crowd = [make_tweet(id=first["id"]) for _ in range(150)]
-    wall.rest.store(*crowd, last)
+    crowd = [make_tweet() for _ in range(150)]
+    wall.store(*crowd)
     wall.page.evaluate("dispatchEvent(new Event('online'))")
-    wall.wait_for_ids(first["id"], last["id"])
-    queries = [query for path, query in wall.rest.requests if path == "/api/tweets/"]
-    assert queries == [{"limit": "60"}, {"after": "1"}, {"after": "101"}]
+    wall.wait_for_ids(first["id"], *(tweet["id"] for tweet in crowd))
+    answers = [wall.answer(number) for number in range(5)]
+    assert [answer.get("more") for answer in answers] == [None, True, True, True, False]
+    assert wall.queries() == [
+        {"limit": "60"},
+        *({"after": answer["after"]} for answer in answers[:-1]),
+    ]
+
+
+def test_tweet_hidden_during_an_absence_goes(wall, make_tweet):
+    gone, stays = make_tweet(), make_tweet()
+    wall.show(gone, stays)
+    hide_tweets(Tweet.objects.filter(source_id=gone["id"]))
+    wall.page.evaluate("dispatchEvent(new Event('online'))")
+    wall.wait_for_ids(stays["id"])
 
 
 def test_wall_without_network_keeps_its_posts(wall, make_tweet):

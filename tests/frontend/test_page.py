@@ -41,7 +41,7 @@ def test_title_of_the_address_goes_before_the_settings(wall):
 
 
 def test_wall_comes_up_without_its_settings(wall, make_tweet):
-    wall.rest.status = 503
+    wall.django.stop()
     wall.open()
     tweet = make_tweet()
     wall.publish(tweet)
