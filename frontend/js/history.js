@@ -74,8 +74,18 @@ async function readPage(query, deliver, signal) {
   if (!response.ok) throw new Error(`status ${response.status}`);
   /** @type {Page} */
   const page = await response.json();
-  // The answer is at least as new as the moment it was asked for, by the server's clock.
-  const moment = Date.parse(response.headers.get("Date") ?? "") - (Date.now() - asked);
+  const moment = momentOf(response.headers.get("Date") ?? "", Date.now() - asked);
   for (const resource of page.results) deliver(resource, moment);
   return page;
 }
+
+/**
+ * A moment by the server's clock since which the answer may have missed a delete.
+ *
+ * Both dates, of the answer and of a published message, leave out the fraction of their second: an answer
+ * that began half a second after a delete's whole second need not have seen it.
+ *
+ * @param {string} date when the answer was given, an HTTP date
+ * @param {number} duration milliseconds from asking to the answer
+ */
+export const momentOf = (date, duration) => Date.parse(date) - duration - 1_000;
