@@ -32,8 +32,8 @@ format: install-tests
 
 lock: install-tests
 	$(VENV)/pip install -q pip-tools
-	for name in requirements requirements-dev; do $(VENV)/pip-compile -q --upgrade --strip-extras --no-header \
-	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o $$name.txt $$name.in || exit 1; done
+	for name in requirements requirements-dev; do \
+	  $(VENV)/pip-compile -q --upgrade --strip-extras --no-header --no-emit-options -o $$name.txt $$name.in || exit 1; done
 
 bench: install-tests
 	for file in bench/[a-z]*.py; do $(VENV)/python -m bench.$$(basename $$file .py) || exit 1; done

@@ -1,12 +1,13 @@
 import threading
 import time
+from abc import ABC, abstractmethod
 
 
 class SourceError(Exception):
     """One sentence that tells a person what to do. The source can not go on by itself."""
 
 
-class Source:
+class Source(ABC):
     """One run of one source. Safe to stop from any thread, before, during and after `run`."""
 
     name = ""
@@ -15,12 +16,12 @@ class Source:
         self.last_activity = time.monotonic()
         self.stopping = threading.Event()
 
+    @abstractmethod
     def run(self, deliver):
         """Calls `deliver(line)` for every message, JSON as bytes; blocks until stopped or at an end.
 
         `deliver` may block, which holds the source back. What it raises comes out of `run`.
         """
-        raise NotImplementedError
 
     def stop(self):
         self.stopping.set()

@@ -9,25 +9,25 @@ from nginx.install import Archive, machine_archives
 DEB822 = """\
 Types: deb deb-src
 # a comment
-URIs: http://mirror.example/debian
+URIs: file:/mirror/debian
 Suites: {codename} {codename}-updates
 Components: main
 
 Types: deb-src
-URIs: http://sources.example/debian
+URIs: file:/sources/debian
 Suites: {codename}
 
 Types: deb
-URIs: http://security.example/debian-security
+URIs: file:/security/debian-security
 Suites: {codename}-security
 Components: main
 """
 ONE_LINE = """\
-# deb http://old.example/debian {codename} main
-deb [signed-by=/usr/share/keyrings/x.gpg arch=amd64] http://mirror.example/debian {codename} main contrib
-deb-src http://mirror.example/debian {codename} main
-deb http://security.example/debian-security {codename}-security main
-deb http://other.example/tool stable main
+# deb file:/old/debian {codename} main
+deb [signed-by=/usr/share/keyrings/x.gpg arch=amd64] file:/mirror/debian {codename} main contrib
+deb-src file:/mirror/debian {codename} main
+deb file:/security/debian-security {codename}-security main
+deb file:/other/tool stable main
 """
 
 
@@ -61,13 +61,13 @@ def test_machine_archives_are_the_machines_own_in_the_suite_with_the_module(
 ):
     machine(codename, sources, name=name)
     assert machine_archives() == [
-        Archive("http://mirror.example/debian", suite),
-        Archive("http://security.example/debian-security", f"{suite}-security"),
+        Archive("file:/mirror/debian", suite),
+        Archive("file:/security/debian-security", f"{suite}-security"),
     ]
 
 
 def test_machine_archives_where_none_is_debians_says_what_to_do(machine):
-    machine("bookworm", "deb http://other.example/tool stable main\n")
+    machine("bookworm", "deb file:/other/tool stable main\n")
     with pytest.raises(NginxError, match=r"add one to sources\.list"):
         machine_archives()
 
