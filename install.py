@@ -20,7 +20,13 @@ LOG = PROJECT / "var" / "log" / "install.log"
 NODE_MODULES = PROJECT / "node_modules"
 OLDEST_PYTHON = (3, 11)
 # What the tests need of Debian: the command that shows it is there, and the packages that bring it.
-TEST_PROGRAMS = {"chromium": ["chromium"], "node": ["nodejs"], "npm": ["npm"]}
+TEST_PROGRAMS = {
+    "chromium": ["chromium"],
+    "curl": ["curl"],
+    "node": ["nodejs"],
+    "npm": ["npm"],
+    "openssl": ["openssl"],
+}
 
 
 class InstallError(Exception):
