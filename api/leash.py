@@ -23,9 +23,12 @@ prctl = ctypes.CDLL(None, use_errno=True).prctl
 def main(command):
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     die_with_parent()
-    program = subprocess.Popen(command, preexec_fn=die_with_parent)
+    # A signal that comes in between waits until there is someone to pass it on to.
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    program = subprocess.Popen(command, preexec_fn=prepare_program)
     for number in FORWARDED:
         signal.signal(number, lambda number, frame: program.send_signal(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
     status = wait_for(program.pid)
     end_children()
     return status
@@ -33,6 +36,11 @@ def main(command):
 
 def die_with_parent():
     prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def prepare_program():
+    die_with_parent()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
 
 
 def wait_for(wanted):

@@ -10,17 +10,16 @@ from tests.api.waiting import wait_for
 
 LEASH = [sys.executable, "-I", leash.__file__]
 # Starts a child that would live on, says who it is, and does as told.
-PROGRAM = "sleep 600 & echo $! $$; {}"
+PROGRAM = "{before}; sleep 600 & echo $! $$; {end}"
 
 
 @pytest.fixture
 def start():
     processes = []
 
-    def start_program(end):
-        process = subprocess.Popen(
-            [*LEASH, "sh", "-c", PROGRAM.format(end)], stdout=subprocess.PIPE, text=True
-        )
+    def start_program(end, *, before=":"):
+        program = PROGRAM.format(before=before, end=end)
+        process = subprocess.Popen([*LEASH, "sh", "-c", program], stdout=subprocess.PIPE, text=True)
         processes.append(process)
         return process, [int(pid) for pid in process.stdout.readline().split()]
 
@@ -52,7 +51,7 @@ def test_what_a_killed_program_leaves_behind_ends_with_it(start):
 
 
 def test_a_signal_is_passed_on(start):
-    process, _ = start("trap 'exit 7' TERM; while :; do sleep 0.05; done")
+    process, _ = start("while :; do sleep 0.05; done", before="trap 'exit 7' TERM")
     process.terminate()
     assert process.wait() == 7
 
