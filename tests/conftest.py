@@ -1,3 +1,4 @@
+import signal
 import socket
 import subprocess
 
@@ -5,6 +6,9 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from nginx.server import Front, PushNode
+
+# Whoever starts the tests in the background may have Ctrl-C ignored, and every program that they start with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def free_ports(count):
