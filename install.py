@@ -66,6 +66,9 @@ def missing_packages(*, tests):
         for program, providers in TEST_PROGRAMS.items():
             if shutil.which(program) is None:
                 packages.extend(providers)
+        # Playwright brings a Node of its own, which needs it.
+        if not any(Path("/").glob("usr/lib*/**/libatomic.so.1")):
+            packages.append("libatomic1")
     return packages
 
 
