@@ -67,7 +67,7 @@ def missing_packages(*, tests):
             if shutil.which(program) is None:
                 packages.extend(providers)
         # Playwright brings a Node of its own, which needs it.
-        if not any(Path("/").glob("usr/lib*/**/libatomic.so.1")):
+        if not any(Path("/usr/lib").glob("*/libatomic.so.1")):
             packages.append("libatomic1")
     return packages
 
