@@ -8,6 +8,7 @@ import re
 import secrets
 import sys
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -42,6 +43,15 @@ def read_choice(value, choices):
     return value
 
 
+def read_choices(value, choices):
+    chosen = list(dict.fromkeys(read_list(value)))
+    if not chosen or not set(chosen) <= set(choices):
+        raise ValidationError(
+            f"must be one or more of {', '.join(choices)}, separated by commas, not {value!r}."
+        )
+    return chosen
+
+
 def read_flag(value):
     if value.lower() not in TRUE + FALSE:
         raise ValidationError(f"must be true or false, not {value!r}.")
@@ -62,6 +72,23 @@ def read_positive(value, unit):
     if not 0 < number < math.inf:
         raise ValidationError(f"must be a number of {unit} greater than 0, not {value!r}.")
     return number
+
+
+def read_whole(value):
+    if not re.fullmatch("[0-9]{1,9}", value):
+        raise ValidationError(f"must be a whole number, 0 or more, not {value!r}.")
+    return int(value)
+
+
+def read_amount(value):
+    """US dollars."""
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,4})?", value):
+        raise ValidationError(f"must be an amount of US dollars such as 10 or 2.50, not {value!r}.")
+    return Decimal(value)
+
+
+def read_optional_amount(value):
+    return read_amount(value) if value else None
 
 
 def read_list(value):
@@ -93,6 +120,18 @@ def read_optional_url(value):
 
 def read_urls(value):
     return [read_url(item) for item in read_list(value)]
+
+
+def read_socket_urls(value):
+    urls = read_list(value)
+    for url in urls:
+        if not re.fullmatch(r"wss?://[^\s/?#@]+(/[^\s?#@]*)?", url):
+            raise ValidationError(
+                f"must be addresses that start with wss:// or ws://, separated by commas, not {url!r}."
+            )
+    if not urls:
+        raise ValidationError("must name at least one address that starts with wss://.")
+    return urls
 
 
 def read_hosts(value):
@@ -213,6 +252,10 @@ def _make_secret_key(path):
 
 READERS = {
     "choice": read_choice,
+    "choices": read_choices,
+    "whole": read_whole,
+    "amount": read_amount,
+    "optional_amount": read_optional_amount,
     "flag": read_flag,
     "port": read_port,
     "positive": read_positive,
@@ -220,6 +263,7 @@ READERS = {
     "web_address": read_url,
     "optional_web_address": read_optional_url,
     "web_addresses": read_urls,
+    "socket_addresses": read_socket_urls,
     "hosts": read_hosts,
     "memory": read_memory,
     "terms": read_terms,

@@ -89,6 +89,11 @@ class Tweet(models.Model):
     stored_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField()
     hidden_at = models.DateTimeField(null=True, blank=True)
+    # Gone for good: what it said is erased, and the row stays for a while to tell the screens.
+    removed_at = models.DateTimeField(null=True, blank=True)
+    removal = models.CharField(max_length=20, blank=True)
+    # When the source was last asked whether it still shows it.
+    checked_at = models.DateTimeField(null=True, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
     claimed_until = models.DateTimeField(null=True, blank=True)
     receivers = models.PositiveIntegerField(default=0)
@@ -110,6 +115,13 @@ class Tweet(models.Model):
                 fields=["-created_at", "-id"], name="media_newest", condition=Q(has_media=True)
             ),
             models.Index(fields=["changed_at", "id"], name="tweet_changed"),
+            models.Index(
+                fields=["retweet_of"], name="tweet_retweet_of", condition=~Q(retweet_of="")
+            ),
+            models.Index(fields=["quote_of"], name="tweet_quote_of", condition=~Q(quote_of="")),
+            models.Index(
+                fields=["removed_at"], name="tweet_removed", condition=Q(removed_at__isnull=False)
+            ),
             models.Index(
                 fields=["id"], name="tweet_outbox", condition=Q(published_at__isnull=True)
             ),
@@ -139,6 +151,165 @@ class TweetKeyword(models.Model):
 
     def __str__(self):
         return f"{self.tweet} in {self.keyword}"
+
+
+class Track(models.Model):
+    """What to watch for: a word, #hashtag, "phrase", @name or from:account, as a person wrote it.
+
+    `term` is the keyword in whose channel its tweets appear. Those of WALLPUSH_KEYWORDS are here too.
+    """
+
+    class Origin(models.TextChoices):
+        SETTINGS = "settings", "WALLPUSH_KEYWORDS"
+        ADDED = "added", "added"
+
+    text = models.CharField(max_length=1024, unique=True)
+    term = models.CharField(max_length=190)
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.ADDED)
+    added_by = models.CharField(max_length=150, blank=True)
+    added_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self):
+        return self.text
+
+
+class Ruling(models.Model):
+    """What a source says of a track: whether it sends its tweets, or why not."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active", "active"
+        REFUSED = "refused", "refused"
+        WAITING = "waiting", "waiting"
+
+    track = models.ForeignKey(Track, on_delete=models.CASCADE, related_name="rulings")
+    source = models.CharField(max_length=20)
+    state = models.CharField(max_length=10, choices=State.choices)
+    reason = models.TextField(blank=True)
+    rule_id = models.CharField(max_length=40, blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["track", "source"], name="ruling_once")]
+
+    def __str__(self):
+        return f"{self.track} at {self.source}: {self.state}"
+
+
+class Position(models.Model):
+    """How far a source was stored: the highest id of a term, or a cursor under the term ""."""
+
+    source = models.CharField(max_length=20)
+    term = models.CharField(max_length=190, blank=True)
+    value = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source", "term"], name="position_once")]
+
+    def __str__(self):
+        return f"{self.source} {self.term}: {self.value}"
+
+
+class Gap(models.Model):
+    """A time in which tweets of a track may have been missed: ids above `after`, up to `until`."""
+
+    source = models.CharField(max_length=20)
+    text = models.CharField(max_length=1024)
+    term = models.CharField(max_length=190)
+    after = models.BigIntegerField()
+    until = models.BigIntegerField()
+    found = models.PositiveIntegerField(default=0)
+    note = models.TextField(blank=True)
+    opened_at = models.DateTimeField(auto_now_add=True)
+    filled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source", "text"], name="gap_open_once", condition=Q(filled_at__isnull=True)
+            )
+        ]
+        indexes = [models.Index(fields=["filled_at"], name="gap_filled")]
+
+    def __str__(self):
+        return f"gap of {self.text} at {self.source}"
+
+
+class Read(models.Model):
+    """A post or a user that a source was charged for on a UTC day: once a day, however often it was read."""
+
+    class Kind(models.TextChoices):
+        POST = "post", "post"
+        USER = "user", "user"
+
+    day = models.DateField()
+    source = models.CharField(max_length=20)
+    kind = models.CharField(max_length=4, choices=Kind.choices)
+    resource_id = models.CharField(max_length=40)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "source", "kind", "resource_id"], name="read_once"
+            )
+        ]
+
+    def __str__(self):
+        return f"{self.day} {self.source} {self.kind} {self.resource_id}"
+
+
+class ReadDay(models.Model):
+    """How many posts and users a source was charged for on a UTC day."""
+
+    day = models.DateField()
+    source = models.CharField(max_length=20)
+    posts = models.PositiveIntegerField(default=0)
+    users = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["day", "source"], name="read_day_once")]
+
+    def __str__(self):
+        return f"{self.day} {self.source}: {self.posts} posts, {self.users} users"
+
+
+class SourceState(models.Model):
+    """How a source is, as its reader last told, and what people want of it."""
+
+    source = models.CharField(max_length=20, unique=True)
+    # Written by the reader.
+    state = models.CharField(max_length=20, blank=True)
+    reason = models.TextField(blank=True)
+    since = models.DateTimeField(null=True, blank=True)
+    last_activity_at = models.DateTimeField(null=True, blank=True)
+    last_message_at = models.DateTimeField(null=True, blank=True)
+    lag = models.FloatField(null=True, blank=True)
+    # Written by people.
+    wanted = models.BooleanField(default=True)
+    start_asked_at = models.DateTimeField(null=True, blank=True)
+    budget = models.DecimalField(null=True, blank=True, max_digits=10, decimal_places=2)
+
+    def __str__(self):
+        return f"{self.source}: {self.state}"
+
+
+class ListMember(models.Model):
+    """An author in a list at X, or why X does not take them in."""
+
+    class State(models.TextChoices):
+        ADDED = "added", "added"
+        REFUSED = "refused", "refused"
+
+    list_id = models.CharField(max_length=40)
+    author = models.ForeignKey(Author, on_delete=models.CASCADE, related_name="list_memberships")
+    state = models.CharField(max_length=10, choices=State.choices)
+    reason = models.TextField(blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["list_id", "author"], name="member_once")]
+
+    def __str__(self):
+        return f"{self.author} in list {self.list_id}: {self.state}"
 
 
 class SetAside(models.Model):

@@ -5,6 +5,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .environment import LOG_LEVELS, Environment, filesystem_broker, keep_secret_key
+from .sources import SOURCES
+from .sources.bluesky import HOSTS as BLUESKY_HOSTS
 
 PROJECT = Path(__file__).resolve().parent.parent
 env = Environment(PROJECT / os.environ.get("WALLPUSH_ENV_FILE", ".env"))
@@ -13,7 +15,7 @@ WALLPUSH_VAR = env.folder("WALLPUSH_VAR", "var", base=PROJECT) or PROJECT
 WALLPUSH_DEBUG = env.flag("WALLPUSH_DEBUG", "false")
 WALLPUSH_LOG_LEVEL = env.choice("WALLPUSH_LOG_LEVEL", "INFO", choices=LOG_LEVELS)
 
-WALLPUSH_SOURCE = env.choice("WALLPUSH_SOURCE", "replay", choices=("replay", "x"))
+WALLPUSH_SOURCE = env.choices("WALLPUSH_SOURCE", "replay", choices=SOURCES)
 WALLPUSH_REPLAY_FILE = env.file(
     "WALLPUSH_REPLAY_FILE", Path("api/sources/sample/conference.jsonl"), base=PROJECT
 )
@@ -21,10 +23,27 @@ WALLPUSH_REPLAY_SPEED = env.positive("WALLPUSH_REPLAY_SPEED", "1", unit="message
 WALLPUSH_REPLAY_LOOP = env.flag("WALLPUSH_REPLAY_LOOP", "true")
 WALLPUSH_X_BASE_URL = env.web_address("WALLPUSH_X_BASE_URL", "https://api.x.com")
 WALLPUSH_X_BEARER_TOKEN = env.str("WALLPUSH_X_BEARER_TOKEN", "").strip()
+WALLPUSH_X_TAG_PREFIX = env.str("WALLPUSH_X_TAG_PREFIX", "wallpush:")
+WALLPUSH_X_RETWEETS = env.flag("WALLPUSH_X_RETWEETS", "true")
+WALLPUSH_X_DAILY_BUDGET = env.optional_amount("WALLPUSH_X_DAILY_BUDGET", "")
+WALLPUSH_X_POST_PRICE = env.amount("WALLPUSH_X_POST_PRICE", "0.005")
+WALLPUSH_X_USER_PRICE = env.amount("WALLPUSH_X_USER_PRICE", "0.010")
+WALLPUSH_X_RECHECK_MINUTES = env.positive("WALLPUSH_X_RECHECK_MINUTES", "15", unit="minutes")
+WALLPUSH_X_RECHECK_READS = env.whole("WALLPUSH_X_RECHECK_READS", "5000")
+WALLPUSH_X_CONSUMER_KEY = env.str("WALLPUSH_X_CONSUMER_KEY", "").strip()
+WALLPUSH_X_CONSUMER_SECRET = env.str("WALLPUSH_X_CONSUMER_SECRET", "").strip()
+WALLPUSH_X_ACCESS_TOKEN = env.str("WALLPUSH_X_ACCESS_TOKEN", "").strip()
+WALLPUSH_X_ACCESS_TOKEN_SECRET = env.str("WALLPUSH_X_ACCESS_TOKEN_SECRET", "").strip()
+WALLPUSH_X_LIST = env.str("WALLPUSH_X_LIST", "").strip()
+WALLPUSH_BLUESKY_URLS = env.socket_addresses("WALLPUSH_BLUESKY_URLS", ",".join(BLUESKY_HOSTS))
+WALLPUSH_BLUESKY_API_URL = env.web_address(
+    "WALLPUSH_BLUESKY_API_URL", "https://public.api.bsky.app"
+)
 WALLPUSH_KEYWORDS = env.terms("WALLPUSH_KEYWORDS", "")
+WALLPUSH_RETENTION_DAYS = env.whole("WALLPUSH_RETENTION_DAYS", "0")
 env.require(
-    WALLPUSH_SOURCE != "x" or WALLPUSH_X_BEARER_TOKEN,
-    "WALLPUSH_X_BEARER_TOKEN must hold the bearer token of an app at X when WALLPUSH_SOURCE is x.",
+    "x" not in WALLPUSH_SOURCE or WALLPUSH_X_BEARER_TOKEN,
+    "WALLPUSH_X_BEARER_TOKEN must hold the bearer token of an app at X when WALLPUSH_SOURCE names x.",
 )
 
 WALLPUSH_FRONT_ADDRESS = env.address("WALLPUSH_FRONT_ADDRESS", "127.0.0.1")

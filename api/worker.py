@@ -12,12 +12,10 @@ from .sources import SourceError, make_source
 from .sweep import Sweep
 
 SOURCE_OPTIONS = (
-    "replay_file",
-    "replay_speed",
-    "replay_loop",
-    "x_base_url",
-    "x_bearer_token",
-    "keywords",
+    *("replay_file", "replay_speed", "replay_loop"),
+    *("x_base_url", "x_bearer_token", "x_tag_prefix", "x_retweets", "x_post_price", "x_user_price"),
+    *("x_recheck_minutes", "x_recheck_reads"),
+    *("bluesky_urls", "bluesky_api_url"),
 )
 POOL = "celery.worker.components:Pool"
 

@@ -91,9 +91,9 @@ class ReplaySource(Source):
 
     name = "replay"
 
-    def __init__(self, path, *, speed=1, loop=True):
-        super().__init__()
-        self._path = Path(path)
+    def __init__(self, file, *, speed=1, loop=True, ledger=None):
+        super().__init__(ledger)
+        self._path = Path(file)
         self._speed = read_speed(speed)
         self._loop = loop
         check_recording(self._path)

@@ -2,6 +2,7 @@ import logging
 import re
 import threading
 from collections import Counter
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 import requests
@@ -74,13 +75,28 @@ class XSource(Source):
 
     name = "x"
 
-    def __init__(self, token, *, base_url, keywords=(), timeout=TIMEOUT, pauses=PAUSES):
-        super().__init__()
+    def __init__(
+        self,
+        bearer_token="",
+        *,
+        base_url="https://api.x.com",
+        tag_prefix="wallpush:",
+        retweets=True,
+        post_price=Decimal("0.005"),
+        user_price=Decimal("0.010"),
+        recheck_minutes=15,
+        recheck_reads=5000,
+        keywords=(),
+        timeout=TIMEOUT,
+        pauses=PAUSES,
+        ledger=None,
+    ):
+        super().__init__(ledger)
         self._rules = list(dict.fromkeys(make_rule(keyword) for keyword in keywords))
         self._rules_known = False
         self._backoff = Backoff(pauses)
         self._client = StreamClient(
-            read_token(token), base_url=read_base_url(base_url), timeout=timeout, source=self
+            read_token(bearer_token), base_url=read_base_url(base_url), timeout=timeout, source=self
         )
         self._over = threading.Event()
         self._failure = None
