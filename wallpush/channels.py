@@ -5,7 +5,8 @@ at `.b5`, decodes `%` twice, splits at `/` and writes quotes unescaped into its 
 (push_stream.md §5), so nothing else is let through.
 
 `global` carries every message, `user-<author id>` those of one author, `keyword-<term>` those of
-one term. Any other name is free, except the module's `ALL` and the control channel `_ctl`.
+one term; each byte of them that may not stand in a name is written `~HH`. Any other name is free,
+except the module's `ALL` and the control channel `_ctl`.
 The JavaScript of the wall follows the same table of cases: tests/channels.json.
 """
 
@@ -34,10 +35,20 @@ RESERVED_NAMES = frozenset({"ALL", "_ctl"})
 KEYWORD_PREFIX = "keyword-"
 USER_PREFIX = "user-"
 SAFE_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-")
+# An author's id is no word: upper and lower case are different ids.
+SAFE_ID_BYTES = SAFE_BYTES | frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 _is_channel = re.compile(CHANNEL_PATTERN).fullmatch
 _is_encoded_term = re.compile("(?:[a-z0-9_-]|~[0-9A-F]{2})+").fullmatch
-_ENCODED = tuple(chr(byte) if byte in SAFE_BYTES else f"~{byte:02X}" for byte in range(256))
+
+
+def _encode_bytes(safe: frozenset[int]) -> tuple[str, ...]:
+    """Each byte as it stands in a name."""
+    return tuple(chr(byte) if byte in safe else f"~{byte:02X}" for byte in range(256))
+
+
+_ENCODED = _encode_bytes(SAFE_BYTES)
+_ENCODED_ID = _encode_bytes(SAFE_ID_BYTES)
 
 
 def check_channel(name: str) -> str:
@@ -52,10 +63,17 @@ def check_channel(name: str) -> str:
 
 
 def user_channel(author_id: str | int) -> str:
-    """The channel of one author. Raises InvalidChannel if the id does not fit into a name."""
+    """The channel of one author: `42` gives `user-42`, `did:plc:abc` gives `user-did~3Aplc~3Aabc`.
+
+    Raises InvalidChannel if the id does not fit into a name.
+    """
     if author_id == "":
         raise InvalidChannel(USER_PREFIX, "the author's id is empty.")
-    return check_channel(f"{USER_PREFIX}{author_id}")
+    try:
+        encoded = "".join(map(_ENCODED_ID.__getitem__, str(author_id).encode()))
+    except UnicodeEncodeError as exc:
+        raise InvalidChannel(repr(author_id), "this id is no valid Unicode.") from exc
+    return check_channel(USER_PREFIX + encoded)
 
 
 def keyword_channel(term: str) -> str:

@@ -10,6 +10,9 @@ const USER = "user-";
 const KEYWORD = "keyword-";
 const MAX_NAME = 190;
 const RESERVED = new Set(["ALL", "_ctl"]);
+// An author's id is no word: upper and lower case are different ids.
+const SAFE_IN_TERM = /[a-z0-9_-]/;
+const SAFE_IN_ID = /[A-Za-z0-9_-]/;
 
 export const CHANNEL_PATTERN = `[A-Za-z0-9_~-]{1,${MAX_NAME}}`;
 const NAME = new RegExp(`^${CHANNEL_PATTERN}$`);
@@ -33,7 +36,7 @@ export function checkChannel(name) {
 /** @param {string} authorId */
 export function userChannel(authorId) {
   if (!authorId) throw new InvalidChannel("The author's id is empty.");
-  return checkChannel(USER + authorId);
+  return checkChannel(USER + encode(authorId, SAFE_IN_ID));
 }
 
 /** @param {string} term as a person writes it: #Café */
@@ -51,7 +54,7 @@ export function keywordChannel(term) {
  */
 export function channelFilter(name) {
   if (name === GLOBAL) return {};
-  if (name.startsWith(USER)) return { author: name.slice(USER.length) };
+  if (name.startsWith(USER)) return { author: decodeAuthorId(name.slice(USER.length)) };
   if (name.startsWith(KEYWORD)) return { keyword: decodeTerm(name.slice(KEYWORD.length)) };
   return null;
 }
@@ -85,17 +88,24 @@ export function casefold(text) {
 const lower = (text) => Array.from(text, (character) => character.toLowerCase()).join("");
 
 /** @param {string} term */
-export function encodeTerm(term) {
-  if (/\p{Surrogate}/u.test(term)) throw new InvalidChannel("This keyword is no valid Unicode.");
-  return Array.from(new TextEncoder().encode(term), encodeByte).join("");
+export const encodeTerm = (term) => encode(term, SAFE_IN_TERM);
+
+/**
+ * The safe characters as they are, every other byte of the UTF-8 as ~HH.
+ *
+ * @param {string} text
+ * @param {RegExp} safe
+ */
+function encode(text, safe) {
+  if (/\p{Surrogate}/u.test(text)) throw new InvalidChannel(`“${text}” is no valid Unicode.`);
+  return Array.from(new TextEncoder().encode(text), (byte) => {
+    const character = String.fromCharCode(byte);
+    return safe.test(character) ? character : escapeByte(byte);
+  }).join("");
 }
 
 /** @param {number} byte */
-function encodeByte(byte) {
-  const character = String.fromCharCode(byte);
-  if (/[a-z0-9_-]/.test(character)) return character;
-  return "~" + byte.toString(16).toUpperCase().padStart(2, "0");
-}
+const escapeByte = (byte) => "~" + byte.toString(16).toUpperCase().padStart(2, "0");
 
 /** @param {string} encoded */
 export function decodeTerm(encoded) {
@@ -107,8 +117,17 @@ export function decodeTerm(encoded) {
 }
 
 /** @param {string} encoded */
+function decodeAuthorId(encoded) {
+  const id = decodeBytes(encoded);
+  if (!id || encode(id, SAFE_IN_ID) !== encoded) {
+    throw new InvalidChannel(`“${encoded}” is not the encoded id of an author.`);
+  }
+  return id;
+}
+
+/** @param {string} encoded */
 function decodeBytes(encoded) {
-  if (!/^(?:[a-z0-9_-]|~[0-9A-F]{2})+$/.test(encoded)) return "";
+  if (!/^(?:[A-Za-z0-9_-]|~[0-9A-F]{2})+$/.test(encoded)) return "";
   try {
     return decodeURIComponent(encoded.replaceAll("~", "%"));
   } catch {

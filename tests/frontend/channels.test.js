@@ -52,11 +52,36 @@ test("a half of a character is no term", () => {
   assert.throws(() => keywordChannel("\ud83c"), InvalidChannel);
 });
 
-test("the channel of an author is asked for by the author's id", () => {
-  assert.equal(userChannel("101"), "user-101");
-  assert.deepEqual(channelFilter("user-101"), { author: "101" });
-  assert.throws(() => userChannel(""), InvalidChannel);
-});
+for (const { id, channel } of table.authors) {
+  test(`author ${JSON.stringify(id)} has the channel ${channel} and is asked for by the id`, () => {
+    assert.equal(userChannel(id), channel);
+    assert.deepEqual(channelFilter(channel), { author: id });
+  });
+}
+
+for (const id of table.refused_authors) {
+  test(`author ${JSON.stringify(id)} is refused`, () => {
+    assert.throws(() => userChannel(id), InvalidChannel);
+  });
+}
+
+for (const encoded of [
+  "",
+  "~",
+  "~4",
+  "~zz",
+  "~c3~a9",
+  "~61",
+  "~41",
+  "~C3",
+  "~FF",
+  "é",
+  "did:plc",
+]) {
+  test(`user-${encoded} is the channel of no author`, () => {
+    assert.throws(() => channelFilter(`user-${encoded}`), InvalidChannel);
+  });
+}
 
 test("the global channel is asked for without a filter, a free one not at all", () => {
   assert.deepEqual(channelFilter("global"), {});

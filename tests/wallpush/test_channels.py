@@ -79,15 +79,24 @@ def test_channel_pattern_matches_what_is_not_reserved():
     ]
 
 
-@pytest.mark.parametrize(("author_id", "name"), [("42", "user-42"), (7, "user-7")])
-def test_user_channel_of_an_id(author_id, name):
-    assert user_channel(author_id) == name
+@pytest.mark.parametrize("case", CASES["authors"], ids=lambda case: ascii(case["id"]))
+def test_user_channel_of_the_shared_cases(case):
+    assert user_channel(case["id"]) == case["channel"]
 
 
-@pytest.mark.parametrize("author_id", ["", "did:plc:abc", "4/2", "x" * 186])
+def test_user_channel_of_a_number():
+    assert user_channel(7) == "user-7"
+
+
+@pytest.mark.parametrize("author_id", [*CASES["refused_authors"], "did:\ud83c"], ids=ascii)
 def test_user_channel_refuses_an_id(author_id):
     with pytest.raises(InvalidChannel):
         user_channel(author_id)
+
+
+@given(st.text(min_size=1, max_size=15), st.text(min_size=1, max_size=15))
+def test_authors_never_share_a_channel(one, other):
+    assert (user_channel(one) == user_channel(other)) == (one == other)
 
 
 @given(st.text())
