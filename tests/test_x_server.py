@@ -21,8 +21,8 @@ from tests.x_server import (
     TOO_MANY_CONNECTIONS,
     UNAUTHORIZED,
     XServer,
-    parse_step,
 )
+from tests.x_stream import parse_step
 
 SAMPLE = "tests/samples/x_stream.jsonl"
 HELLO = {"data": {"id": "1", "text": "hello", "edit_history_tweet_ids": ["1"]}}

@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 
 MAX_RULE_CHARACTERS = 1024
+APP_ID = "27000001"
 PROBLEMS = "https://api.twitter.com/2/problems"
 QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
 TOKENS = re.compile(rf"-?{QUOTED.pattern}|[^\s()]+")
@@ -13,6 +14,16 @@ CONJUNCTION_REQUIRED = ("is:", "has:", "lang:", "sample:")
 
 def make_meta(**more):
     return {"sent": datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z", **more}
+
+
+def refuse_parameter(name, value, message):
+    """Status and body of the answer to a request with a wrong parameter."""
+    return 400, {
+        "errors": [{"parameters": {name: [value]}, "message": message}],
+        "title": "Invalid Request",
+        "detail": "One or more parameters to your request was invalid.",
+        "type": f"{PROBLEMS}/invalid-request",
+    }
 
 
 def find_fault(value):
@@ -36,6 +47,8 @@ class Rules:
 
     `refused` maps values to the reason X should give. What X does with the good rules of a request
     that holds a bad one, and with which status it answers, is not documented: both can be set.
+    `cap` is how many this app may have, `project_cap` all apps of its project together;
+    `other_apps` says how many the others have.
     """
 
     def __init__(self):
@@ -43,6 +56,8 @@ class Rules:
         self.refused = {}
         self.refused_status = 200
         self.all_or_nothing = False
+        self.cap = self.project_cap = 1000
+        self.other_apps = {}
         self._ids = itertools.count(1900000000000000001)
 
     def __len__(self):
@@ -56,6 +71,19 @@ class Rules:
     def list(self, ids):
         found = [rule for rule in self.stored if not ids or rule["id"] in ids]
         return ({"data": found} if found else {}) | {"meta": make_meta(result_count=len(found))}
+
+    def count(self):
+        counts = {APP_ID: len(self.stored)} | self.other_apps
+        apps = [{"client_app_id": app, "rule_count": count} for app, count in counts.items()]
+        return {
+            "data": {
+                "all_project_client_apps": apps,
+                "cap_per_client_app": self.cap,
+                "cap_per_project": self.project_cap,
+                "client_app_rules_count": apps[0],
+                "project_rules_count": sum(counts.values()),
+            }
+        }
 
     def change(self, body, dry_run):
         """Status and body of the answer to a POST."""
@@ -80,11 +108,25 @@ class Rules:
                 errors.append(error)
             else:
                 created.append(self.add(addition["value"], addition.get("tag")))
+        if created and self._is_over_cap():
+            self.stored = before
+            return 422, self._describe_cap()
         if errors and self.all_or_nothing:
             created, dry_run = [], True
         if dry_run:
             self.stored = before
         return self._describe_creation(created, errors, not_created=len(additions) - len(created))
+
+    def _is_over_cap(self):
+        others = sum(self.other_apps.values())
+        return len(self.stored) > min(self.cap, self.project_cap - others)
+
+    def _describe_cap(self):
+        return {
+            "title": "RulesCapExceeded",
+            "detail": f"Your app may have {self.cap} rules, the apps of your project {self.project_cap}.",
+            "type": f"{PROBLEMS}/rule-cap",
+        }
 
     def _describe_creation(self, created, errors, *, not_created):
         count = {"created": len(created), "not_created": not_created}

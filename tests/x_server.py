@@ -16,32 +16,48 @@ written to a socket, `x.requests` what was asked. The `wait_…` methods wait fo
 A script in a file is a file of stream lines: each is sent as it is, an empty one is a keep-alive.
 `!close`, `!cut <text>`, `!stall`, `!pause <seconds>`, `!status <code> [<json body>]` are steps, too.
 
+Beside the script there is a world (x_world.py): posts that exist whether or not somebody is connected.
+
+    message = x.world.compose("Hello #wall", author="ada_l")
+    x.publish(message)                    # on the stream, if it matches rules and a client is there
+    x.world.delete(message["data"]["id"])
+    x.refuse_next(SEARCH_PATH, 429, headers={"x-rate-limit-reset": "1800000000"})
+
+Search and lookup answer from it. `x.missed` holds the ids of posts that matched rules when nobody
+was connected, `x.charged` per UTC day what X would ask money for. `x.dialect = "post"` makes every
+answer speak with post.* names; otherwise REST speaks as it is asked, and the stream tweet.* names.
+
     python -m tests.x_server --script tests/samples/x_stream.jsonl --rule '#wall' --port 8999
 
-To extend: a step that happens on an open connection is a method `_play_<kind>` of Stream, with
-a method of XServer that queues it and, for files, a line in `parse_step`; a request is a line in
-Handler.routes. What X says about rules is in x_rules.py.
+To extend: a step that happens on an open connection is a method `_play_<kind>` of Stream
+(x_stream.py), with a method of XServer that queues it and, for files, a line in `parse_step`;
+a request is a line in ROUTES. What X says about rules is in x_rules.py.
 """
 
 import argparse
 import contextlib
 import json
-import select
 import signal
 import socket
 import ssl
 import sys
 import threading
-from collections import deque
+from collections import defaultdict, deque
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.x_rules import PROBLEMS, Rules
+from tests.x_rules import PROBLEMS, Rules, refuse_parameter
+from tests.x_stream import Offer, Status, Step, Stream, encode_line, parse_step
+from tests.x_world import Meter, World, speak_post_dialect
 
 STREAM_PATH = "/2/tweets/search/stream"
 RULES_PATH = "/2/tweets/search/stream/rules"
+COUNTS_PATH = "/2/tweets/search/stream/rules/counts"
+SEARCH_PATH = "/2/tweets/search/recent"
+LOOKUP_PATH = "/2/tweets"
 TOKEN = "AAAAAAAAAAAAAAAAAAAAAinvented%2Btoken%3D"
 
 UNAUTHORIZED = {"title": "Unauthorized", "type": "about:blank", "status": 401}
@@ -74,16 +90,19 @@ OPERATIONAL_DISCONNECT = {
     ]
 }
 
+NAMES_OF_FIELDS = [f"{kind}.fields" for kind in ("tweet", "post", "user", "media", "poll", "place")]
+PARAMETERS = {
+    LOOKUP_PATH: ["ids", "expansions", *NAMES_OF_FIELDS],
+    SEARCH_PATH: [
+        *("query", "since_id", "until_id", "max_results", "next_token", "expansions"),
+        *NAMES_OF_FIELDS,
+    ],
+}
 
-class Step(NamedTuple):
-    kind: str
-    content: object = None
 
-
-class Status(NamedTuple):
-    code: int
-    body: dict
-    headers: dict
+def describe_status(code):
+    title = HTTPStatus(code).phrase
+    return {"title": title, "detail": title, "type": "about:blank", "status": code}
 
 
 class Request(NamedTuple):
@@ -95,116 +114,6 @@ class Request(NamedTuple):
     headers: dict
     authorized: bool
     body: object
-
-
-def encode_line(message):
-    if isinstance(message, dict):
-        message = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
-    return message.encode() if isinstance(message, str) else message
-
-
-def parse_step(line):
-    if not line.strip():
-        return Step("keep_alive")
-    if not line.startswith(b"!"):
-        return Step("line", line)
-    kind, _, rest = line[1:].decode().partition(" ")
-    match kind:
-        case "close" | "stall":
-            return Step(kind)
-        case "cut":
-            return Step(kind, rest.encode())
-        case "pause":
-            return Step(kind, float(rest))
-        case "status":
-            code, _, body = rest.partition(" ")
-            return Step(kind, Status(int(code), json.loads(body or "{}"), {}))
-    raise ValueError(f"no such step: {line!r}")
-
-
-class Stream:
-    """One connection of a client: plays the script until a step or the client ends it."""
-
-    def __init__(self, x, connection):
-        self.x = x
-        self.connection = connection
-        self.open = True
-        self._woken, self._waker = socket.socketpair()
-        self._waker.setblocking(False)
-
-    def wake(self):
-        with contextlib.suppress(BlockingIOError):  # full: it is awake enough
-            self._waker.send(b"!")
-
-    def run(self):
-        while self.open:
-            step = self.x.take_step(self)
-            if step:
-                self._play(step)
-            elif not self._wait(self.x.keep_alive_every):
-                self._play_keep_alive()
-
-    def _play(self, step):
-        try:
-            getattr(self, f"_play_{step.kind}")(step.content)
-        except OSError:
-            self.open = False
-            # A line that met a closed connection is played on the next one.
-            self.x.end_step(step if step.kind in ("line", "keep_alive") else None)
-        else:
-            self.x.end_step()
-
-    def end(self):
-        """No longer counts as a connection, before the client can know that it is over."""
-        self.open = False
-        self.x.forget(self)
-
-    def close(self):
-        self.end()
-        self._woken.close()
-        self._waker.close()
-
-    def client_left(self):
-        # A client says nothing on a stream: all there is to read is its end.
-        return bool(select.select([self.connection], [], [], 0)[0])
-
-    def _wait(self, seconds):
-        """True if something happened; the end of the client ends the stream."""
-        ready, _, _ = select.select([self.connection, self._woken], [], [], seconds)
-        if self.connection in ready:
-            self.open = False
-        elif ready:
-            self._woken.recv(4096)
-        return bool(ready)
-
-    def _write(self, data):
-        if self.client_left():
-            raise ConnectionResetError("the client left")
-        self.connection.sendall(b"%x\r\n%s\r\n" % (len(data), data))
-
-    def _play_line(self, line):
-        self._write(line + b"\r\n")
-        self.x.note_sent(line)
-
-    def _play_keep_alive(self, _=None):
-        self._write(b"\r\n")
-        self.x.note_keep_alive()
-
-    def _play_close(self, _):
-        self.end()
-        self.connection.sendall(b"0\r\n\r\n")
-
-    def _play_cut(self, part):
-        self.end()
-        if part:  # an empty chunk would be a proper end
-            self._write(part)
-
-    def _play_stall(self, _):
-        while self.open:
-            self._wait(None)
-
-    def _play_pause(self, seconds):
-        self.open = not select.select([self.connection], [], [], seconds)[0]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -233,20 +142,18 @@ class Handler(BaseHTTPRequestHandler):
         self.server.x.drop_socket(self.connection)
 
     def _handle_request(self):
-        routes = {
-            ("GET", STREAM_PATH): self._stream,
-            ("GET", RULES_PATH): self._list_rules,
-            ("POST", RULES_PATH): self._change_rules,
-        }
         request = self._read_request()
         self.server.x.note_request(request)
-        route = routes.get((request.method, request.path))
-        if not request.authorized:
+        refusal = self.server.x.take_refusal(request.path)
+        route = ROUTES.get((request.method, request.path))
+        if refusal:
+            self._answer(*refusal)
+        elif not request.authorized:
             self._answer(401, UNAUTHORIZED)
         elif route:
-            route(request)
+            route(self, request)
         else:
-            self._answer(404, {"title": "Not Found", "type": "about:blank", "status": 404})
+            self._answer(404, describe_status(404))
 
     def _read_request(self):
         url = urlsplit(self.path)
@@ -280,6 +187,26 @@ class Handler(BaseHTTPRequestHandler):
         dry_run = request.params.get("dry_run", "").lower() == "true"
         self._answer(*self.server.x.rules.change(request.body, dry_run))
 
+    def _count_rules(self, _):
+        self._answer(200, self.server.x.rules.count())
+
+    def _search(self, request):
+        self._answer_with_posts(request, self.server.x.world.search)
+
+    def _look_up(self, request):
+        self._answer_with_posts(request, self.server.x.world.look_up)
+
+    def _answer_with_posts(self, request, find):
+        for name, value in request.params.items():
+            if name not in PARAMETERS[request.path]:
+                message = f"The query parameter [{name}] is not one of {PARAMETERS[request.path]}"
+                self._answer(*refuse_parameter(name, value, message))
+                return
+        code, body = find(request.params)
+        self.server.x.charge(body)
+        asked_new = self.server.x.dialect == "post" or "post.fields" in request.params
+        self._answer(code, speak_post_dialect(body) if asked_new else body)
+
     def _stream(self, _):
         with contextlib.closing(Stream(self.server.x, self.connection)) as stream:
             refusal = self.server.x.admit(stream)
@@ -293,6 +220,16 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
             self.end_headers()
             stream.run()
+
+
+ROUTES = {
+    ("GET", STREAM_PATH): Handler._stream,
+    ("GET", RULES_PATH): Handler._list_rules,
+    ("POST", RULES_PATH): Handler._change_rules,
+    ("GET", COUNTS_PATH): Handler._count_rules,
+    ("GET", SEARCH_PATH): Handler._search,
+    ("GET", LOOKUP_PATH): Handler._look_up,
+}
 
 
 class Server(ThreadingHTTPServer):
@@ -319,8 +256,13 @@ class XServer:
         self.keep_alive_every = keep_alive_every
         self.second = second
         self.rules = Rules()
+        self.world = World(announce=self._offer)
+        self.dialect = "tweet"
         self.requests = []
         self.sent = []
+        self.missed = []
+        self._meter = Meter(self.world)
+        self._refusals = defaultdict(deque)
         self.keep_alives = 0
         self.connections = 0
         self._script = deque()
@@ -391,6 +333,45 @@ class XServer:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
+    # The world.
+
+    def publish(self, message):
+        """Files the post, and sends it if it matches rules and a client is being served now.
+
+        The rules are those of this moment, unless the message names its own.
+        """
+        self.world.file(message)
+        self._offer(message)
+        return message["data"]["id"]
+
+    def _offer(self, message):
+        post_id = message["data"]["id"]
+        rules = message.get("matching_rules")
+        if rules is None:
+            rules = self.world.find_matching_rules(message, self.rules.stored)
+        if not rules or self.world.find_loss(post_id):
+            return
+        message = message | {"matching_rules": rules}
+        line = encode_line(speak_post_dialect(message) if self.dialect == "post" else message)
+        with self._changed:
+            served = [stream for stream in self._streams[-1:] if not stream.client_left()]
+            if served:
+                self._queue(Step("offer", Offer(post_id, line, served[0])))
+            else:
+                self.missed.append(post_id)
+
+    def refuse_next(self, path, code, body=None, headers=None, times=1):
+        """The next requests of this path are answered with this status, whoever asks."""
+        with self._changed:
+            status = Status(code, body or describe_status(code), headers or {})
+            self._refusals[path].extend([status] * times)
+
+    @property
+    def charged(self):
+        """What was returned by stream, search and lookup, by UTC day."""
+        with self._changed:
+            return self._meter.read()
+
     # What tests wait for.
 
     @property
@@ -451,16 +432,38 @@ class XServer:
         with self._changed:
             if self._playing or stream not in self._streams[-1:]:
                 return None
+            while self._script and self._is_for_another(self._script[0], stream):
+                self.missed.append(self._script.popleft().content.post_id)
             if not self._script or self._script[0].kind == "status":
                 return None
             self._playing = True
             return self._script.popleft()
 
-    def end_step(self, again=None):
+    @staticmethod
+    def _is_for_another(step, stream):
+        return step.kind == "offer" and step.content.stream is not stream
+
+    def end_broken_step(self, step):
+        """The client left: a step of the script is played on the next connection, a post is missed."""
+        with self._changed:
+            if step.kind in ("line", "keep_alive", "offer"):
+                self._script.appendleft(step)
+            self._drop_offers(lambda offer: offer is step.content)
+            self.end_step()
+
+    def _drop_offers(self, is_missed):
+        """Takes out what nobody will get; a client that is gone does not hold up the script."""
+        left = deque()
+        for step in self._script:
+            if step.kind == "offer" and is_missed(step.content):
+                self.missed.append(step.content.post_id)
+            else:
+                left.append(step)
+        self._script = left
+
+    def end_step(self):
         with self._changed:
             self._playing = False
-            if again:
-                self._script.appendleft(again)
             for stream in self._streams[-1:]:
                 stream.wake()
             self._changed.notify_all()
@@ -468,7 +471,19 @@ class XServer:
     def note_sent(self, line):
         with self._changed:
             self.sent.append(line)
+            with contextlib.suppress(ValueError):  # a script may send what is no JSON
+                self.charge(json.loads(line))
             self._changed.notify_all()
+
+    def charge(self, body):
+        if isinstance(body, dict):
+            with self._changed:
+                self._meter.charge(body)
+
+    def take_refusal(self, path):
+        with self._changed:
+            refusals = self._refusals[path]
+            return refusals.popleft() if refusals else None
 
     def note_keep_alive(self):
         with self._changed:
@@ -494,6 +509,7 @@ class XServer:
         with self._changed:
             if stream in self._streams:
                 self._streams.remove(stream)
+            self._drop_offers(lambda offer: offer.stream is stream)
             self._changed.notify_all()
 
     def _queue(self, *steps):
