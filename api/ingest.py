@@ -12,10 +12,17 @@ from django.db import DataError, Error, IntegrityError, close_old_connections
 from rest_framework.exceptions import ValidationError
 
 from .models import SetAside
+from .notes import Notes, read_notes
 from .serializers.sanitize import clean_line, clean_text
 from .serializers.x import XMessageSerializer
 from .set_aside import Aside
+from .sources.notes import NAME as NOTES
 from .store import store_batch
+
+SERIALIZERS = {
+    "replay": XMessageSerializer,
+    "x": XMessageSerializer,
+}
 
 LINE_LIMIT = 1_000_000
 REASON_LIMIT = 1_000
@@ -43,7 +50,7 @@ class Ingest:
         self.queue = queue
         self.announce = announce
         self.hurry = Event()
-        self.serializer = XMessageSerializer(context={"source": source})
+        self.serializer = SERIALIZERS[source](context={"source": source})
         self._unreported = Counter()
         self._report_at = time.monotonic()
 
@@ -59,33 +66,39 @@ class Ingest:
 
     def ingest(self, lines):
         """Stores what the lines say. Returns how many had which outcome."""
-        items = [item for item in map(self.read, lines) if item is not None]
-        return self._store_surely(items)
+        return self._store_surely([item for line in lines for item in self.read(line)])
 
     def read(self, line):
-        """The card of a tweet with the message as it came, or what is to be set aside; None for a keep-alive."""
+        """What is in a line: the card of a tweet or what is to be set aside, and notes. Nothing for a keep-alive."""
         line = line.encode() if isinstance(line, str) else line
         if not line.strip():
-            return None
+            return []
         try:
             message = parse_line(line)
         except (ValueError, RecursionError) as error:
-            return self._set_aside(SetAside.Kind.REJECTED, f"not JSON: {error}", line)
+            return [self._set_aside(SetAside.Kind.REJECTED, f"not JSON: {error}", line)]
         if not isinstance(message, dict):
-            return self._set_aside(SetAside.Kind.UNKNOWN, "not an object", line)
-        if message.get("data") is None:
-            return self._set_aside(*classify(message), line)
-        return self._validate(message, line)
+            return [self._set_aside(SetAside.Kind.UNKNOWN, "not an object", line)]
+        try:
+            return self._read_message(message, message.pop(NOTES, None) or {}, line)
+        except Exception as error:
+            logger.exception("A message could not be read: %s", _shorten(line))
+            return [self._set_aside(SetAside.Kind.REJECTED, f"could not be read: {error!r}", line)]
 
-    def _validate(self, message, line):
+    def _read_message(self, message, notes, line):
+        items = [read_notes(notes)] if notes else []
+        if message.get("data") is not None:
+            items.insert(0, self._validate(message, notes, line))
+        elif message or not notes:
+            items.insert(0, self._set_aside(*classify(message), line))
+        return items
+
+    def _validate(self, message, notes, line):
         try:
             card = self.serializer.run_validation(message)
         except ValidationError as error:
             return self._set_aside(SetAside.Kind.REJECTED, describe_errors(error.detail), line)
-        except Exception as error:
-            logger.exception("A message could not be read: %s", _shorten(line))
-            return self._set_aside(SetAside.Kind.REJECTED, f"could not be read: {error!r}", line)
-        return card | {"raw": message, "line": line}
+        return card | {"raw": message, "line": line, "recheck": bool(notes.get("recheck"))}
 
     def _set_aside(self, kind, reason, line):
         reason = clean_line(str(reason), REASON_LIMIT)
@@ -120,9 +133,11 @@ class Ingest:
 
     def _store(self, items):
         asides = [item for item in items if isinstance(item, Aside)]
-        cards = [item for item in items if not isinstance(item, Aside)]
+        notes = [item for item in items if isinstance(item, Notes)]
+        cards = [item for item in items if not isinstance(item, Aside | Notes)]
         try:
-            return store_batch(self.source, cards, asides, announce=self.announce).outcomes
+            stored = store_batch(self.source, cards, asides, notes, announce=self.announce)
+            return stored.outcomes
         except Exception as error:
             if _is_trouble_of_database(error):
                 raise
@@ -135,6 +150,9 @@ class Ingest:
     def _give_up(self, item, error):
         if isinstance(item, Aside):
             logger.error("What was set aside (%s) can not be kept: %r", item.reason, error)
+            return Counter()
+        if isinstance(item, Notes):
+            logger.error("A note of %s can not be carried out: %r, %s", self.source, error, item)
             return Counter()
         reason = f"could not be stored: {error!r}"
         return self._store([self._set_aside(SetAside.Kind.REJECTED, reason, item["line"])])

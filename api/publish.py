@@ -93,7 +93,8 @@ def hide_tweets(pks):
 
 def show_tweets(pks):
     """Brings hidden tweets back. Returns the keys of those that are to be published for that."""
-    return _change(Tweet.objects.filter(pk__in=pks, hidden_at__isnull=False), hidden_at=None)
+    hidden = Tweet.objects.filter(pk__in=pks, hidden_at__isnull=False, removed_at=None)
+    return _change(hidden, hidden_at=None)
 
 
 @transaction.atomic

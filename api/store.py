@@ -9,16 +9,23 @@ from django.db.models import F
 from django.utils import timezone
 
 from .models import Author, Keyword, Tally, Tweet, TweetKeyword
+from .notes import REMOVED, Notes, carry_out
+from .removal import find_removed, is_withheld, remove_tweets
 from .serializers.x_content import NO_AUTHOR_ID
 from .set_aside import keep_asides
 
-STORED, UPDATED, UNCHANGED = "stored", "updated", "unchanged"
+STORED, UPDATED, UNCHANGED, WITHHELD = "stored", "updated", "unchanged", "withheld"
 
 _DESCRIPTION = ("username", "name", "avatar", "verified", "protected")
 _VERSION_COLUMNS = (
     *("version_id", "text", "lang", "sensitive", "has_media"),
     *("retweet_of", "quote_of", "reply_to", "content", "raw"),
 )
+_KNOWN_COLUMNS = (
+    *("source_id", "version_id", "author_id", "created_at"),
+    *("hidden_at", "removed_at", "published_at"),
+)
+_REFERENCES = ("retweet_of", "quote_of")
 _UPDATED_COLUMNS = (*_VERSION_COLUMNS, "author", "search", "changed_at", "published_at")
 
 
@@ -30,23 +37,32 @@ class StoreResult:
     pks: list = field(default_factory=list)
 
 
-def store_batch(source, cards, asides=(), *, announce=None):
-    """Stores the cards, keeps the asides, counts both. `announce(pks)` is called after the commit."""
+def store_batch(source, cards, asides=(), notes=(), *, announce=None):
+    """Stores the cards, keeps the asides, carries out the notes, counts all of it.
+
+    `announce(pks)` is called after the commit.
+    """
     try:
-        return _store(source, cards, asides, announce)
+        return _store(source, cards, asides, notes, announce)
     except IntegrityError:
         # Another writer was faster with one of these tweets. A second look finds it stored.
-        return _store(source, cards, asides, announce)
+        return _store(source, cards, asides, notes, announce)
 
 
 @transaction.atomic
-def _store(source, cards, asides, announce):
+def _store(source, cards, asides, notes, announce):
     result = StoreResult()
     if cards:
         _store_cards(source, cards, result)
     if asides:
         keep_asides(source, asides)
         result.outcomes.update(aside.kind for aside in asides)
+    if source == "x":
+        notes = (*notes, Notes(position=_find_highest(cards)))
+    if notes:
+        pks, outcomes = carry_out(source, notes)
+        result.pks = list(dict.fromkeys(result.pks + pks))
+        result.outcomes += outcomes
     _count(source, result.outcomes)
     if announce and result.pks:
         transaction.on_commit(partial(announce, result.pks))
@@ -54,10 +70,33 @@ def _store(source, cards, asides, announce):
 
 
 def _store_cards(source, cards, result):
+    cards, withheld = _sort_out(cards, result.outcomes)
     desk = _Desk(source, cards)
     for card in cards:
         result.outcomes[desk.take(card)] += 1
-    result.pks = desk.write()
+    result.pks = desk.write() + remove_tweets(withheld, WITHHELD)
+
+
+def _sort_out(cards, outcomes):
+    """The cards that may be stored, and the ids of tweets that must be withheld from here on."""
+    removed = find_removed({card[name] for card in cards for name in _REFERENCES} - {""})
+    kept, withheld = [], []
+    for card in cards:
+        if is_withheld(card["content"]["withheld_in"]):
+            withheld.append(card["source_id"])
+            outcomes[WITHHELD] += 1
+        elif card["retweet_of"] in removed:
+            outcomes[REMOVED] += 1
+        else:
+            kept.append(_without_removed_quote(card, removed))
+    return kept, withheld
+
+
+def _without_removed_quote(card, removed):
+    if card["quote_of"] not in removed:
+        return card
+    quote = {"id": card["quote_of"], "missing": True}
+    return card | {"content": card["content"] | {"quote_of": quote}, "raw": {}}
 
 
 class _Desk:
@@ -96,7 +135,7 @@ class _Desk:
         return tweet
 
     def _update(self, tweet, card):
-        if not _is_newer(card["version_id"], tweet.version_id):
+        if tweet.removed_at or not _says_news(tweet, card):
             return UNCHANGED
         known_author = tweet.author_id
         self._fill(tweet, card)
@@ -151,6 +190,22 @@ class _Desk:
             Tweet.objects.filter(pk__in=pks).update(changed_at=self.now, published_at=None)
 
 
+def _find_highest(cards):
+    """X's ids grow with time: the highest of each term tells how far it was read."""
+    highest = {}
+    for card in cards:
+        for term in card["keywords"]:
+            highest[term] = max(int(card["version_id"]), highest.get(term, 0))
+    return highest
+
+
+def _says_news(tweet, card):
+    """A newer version; or the same one, where the source was asked again and now tells otherwise."""
+    if card.get("recheck") and card["version_id"] == tweet.version_id:
+        return tweet.text != card["text"] or tweet.content != card["content"]
+    return _is_newer(card["version_id"], tweet.version_id)
+
+
 def _is_newer(version, other):
     """Ids are decimal numbers without leading zeros, so of two the longer one is the larger."""
     return (len(version), version) > (len(other), other)
@@ -158,10 +213,9 @@ def _is_newer(version, other):
 
 def _find_tweets(cards):
     ids = {card["source_id"] for card in cards}
+    compared = ("text", "content") if any(card.get("recheck") for card in cards) else ()
     # Those of them that exist are locked (in SQLite the whole database is): nobody edits or hides them meanwhile.
-    stored = Tweet.objects.select_for_update().only(
-        "source_id", "version_id", "author_id", "created_at", "hidden_at", "published_at"
-    )
+    stored = Tweet.objects.select_for_update().only(*_KNOWN_COLUMNS, *compared)
     return {tweet.source_id: tweet for tweet in stored.filter(source_id__in=ids).order_by("pk")}
 
 

@@ -17,7 +17,7 @@ from django.db import (
 from api import ingest
 from api.ingest import Ingest
 from api.message_queue import MessageQueue
-from api.models import Author, SetAside, Tally, Tweet
+from api.models import Author, Position, SetAside, Tally, Tweet
 from tests.api.x_messages import make_line, make_message
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "x_stream.jsonl"
@@ -39,7 +39,7 @@ def test_ingest_accounts_for_every_line_of_the_sample():
 
     outcomes = make_ingest().ingest(lines)
 
-    assert outcomes == Counter(stored=11, updated=1, unchanged=1, problem=3, unknown=1)
+    assert outcomes == Counter(stored=10, updated=1, unchanged=1, withheld=1, problem=3, unknown=1)
     assert sum(outcomes.values()) == len([line for line in lines if line.strip()])
     assert dict(Tally.objects.values_list("outcome", "count")) == outcomes
     assert Tweet.objects.get(source_id="2120000000000000006").text == "typo #Wall"
@@ -73,7 +73,7 @@ def test_ingest_is_idempotent():
 
     outcomes = make_ingest().ingest(lines)
 
-    assert outcomes == Counter(unchanged=13, problem=3, unknown=1)
+    assert outcomes == Counter(unchanged=12, withheld=1, problem=3, unknown=1)
     assert list(Tweet.objects.order_by("pk").values()) == before
 
 
@@ -283,3 +283,52 @@ def test_ingest_says_now_and_then_what_came_in(caplog):
 
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
     assert told == ["From x: 500 stored.", "From x: 1100 stored, 1 unknown."]
+
+
+def test_ingest_line_with_a_message_and_notes():
+    message = make_message() | {"wallpush": {"position": {"tea": 7}}}
+
+    outcomes = make_ingest().ingest([json.dumps(message)])
+
+    tweet = Tweet.objects.get()
+    assert outcomes == Counter(stored=1)
+    assert "wallpush" not in tweet.raw
+    assert dict(Position.objects.values_list("term", "value")) == {
+        "tea": 7,
+        "wall": int(tweet.source_id),
+    }
+
+
+def test_ingest_line_with_notes_alone():
+    message = make_message()
+    make_ingest().ingest([json.dumps(message)])
+    gone = {"removed": [{"id": message["data"]["id"], "reason": "deleted"}]}
+
+    outcomes = make_ingest().ingest([json.dumps({"wallpush": gone})])
+
+    assert outcomes == Counter(removed=1)
+    assert (Tweet.objects.get().removal, SetAside.objects.count()) == ("deleted", 0)
+
+
+def test_ingest_recheck_is_passed_on():
+    message = make_message(text="before")
+    make_ingest().ingest([json.dumps(message)])
+    message["data"]["text"] = "after"
+    lines = [json.dumps(message), json.dumps(message | {"wallpush": {"recheck": True}})]
+
+    assert make_ingest().ingest(lines) == Counter(unchanged=1, updated=1)
+    assert Tweet.objects.get().text == "after"
+
+
+@pytest.mark.parametrize("notes", [5, [1], {"removed": 5}, {"position": {"a": None}}])
+def test_ingest_notes_that_can_not_be_read_are_set_aside(notes):
+    outcomes = make_ingest().ingest([json.dumps({"wallpush": notes}), json.dumps(make_message())])
+
+    assert outcomes == Counter(rejected=1, stored=1)
+
+
+def test_ingest_notes_that_can_not_be_carried_out_cost_nothing_else(caplog):
+    lines = [json.dumps({"wallpush": {"filled": {"gap": 1}}}), json.dumps(make_message())]
+
+    assert make_ingest().ingest(lines) == Counter(stored=1)
+    assert "A note of x can not be carried out" in caplog.text

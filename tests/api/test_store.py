@@ -6,7 +6,9 @@ from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from api.models import Author, Keyword, SetAside, Tally, Tweet, TweetKeyword
+from api.models import Author, Gap, Keyword, Position, SetAside, Tally, Tweet, TweetKeyword
+from api.notes import Notes
+from api.removal import remove_tweets
 from api.serializers.x import XMessageSerializer
 from api.set_aside import Aside
 from api.store import store_batch
@@ -336,3 +338,137 @@ def test_store_looks_again_when_another_writer_was_faster(monkeypatch):
     assert store(card).outcomes == Counter(stored=1)
     assert attempts == [1, 1]
     assert dict(Tally.objects.values_list("outcome", "count")) == {"stored": 1}
+
+
+def make_quoting(quoted_id, **parts):
+    quoted = {"id": quoted_id, "text": "Once said", "author_id": "101"}
+    return make_card(
+        referenced_tweets=[{"type": "quoted", "id": quoted_id}],
+        includes={"users": [ADA], "tweets": [quoted]},
+        **parts,
+    )
+
+
+def test_store_removed_tweet_never_comes_back():
+    card = make_card()
+    store(card)
+    remove_tweets([card["source_id"]], "deleted")
+    before = Tweet.objects.values().get()
+
+    result = store(card, make_edit(card["source_id"]), card | {"recheck": True})
+
+    assert Tweet.objects.values().get() == before
+    assert (result.outcomes, result.pks) == (Counter(unchanged=3), [])
+
+
+def test_store_takes_nothing_over_from_a_removed_tweet():
+    original = make_card()
+    store(original)
+    remove_tweets([original["source_id"]], "deleted")
+    retweet = make_card(
+        referenced_tweets=[{"type": "retweeted", "id": original["source_id"]}],
+        includes={"users": [ADA], "tweets": [{"id": original["source_id"], "text": "Once said"}]},
+    )
+    quoting = make_quoting(original["source_id"])
+
+    result = store(retweet, quoting)
+
+    assert result.outcomes == Counter(removed=1, stored=1)
+    tweet = Tweet.objects.get(source_id=quoting["source_id"])
+    assert tweet.content["quote_of"] == {"id": original["source_id"], "missing": True}
+    assert "Once said" not in str(list(Tweet.objects.values()))
+
+
+def test_store_keeps_no_tweet_that_is_withheld_here(settings):
+    settings.WALLPUSH_COUNTRY = "DE"
+    withheld = make_card(withheld={"country_codes": ["DE"]})
+    elsewhere = make_card(withheld={"country_codes": ["FR"]})
+
+    result = store(withheld, elsewhere)
+
+    assert result.outcomes == Counter(withheld=1, stored=1)
+    assert Tweet.objects.get().source_id == elsewhere["source_id"]
+
+
+def test_store_removes_a_tweet_that_has_come_to_be_withheld():
+    card = make_card()
+    store(card)
+    [pk] = Tweet.objects.values_list("pk", flat=True)
+
+    result = store(make_card(id=card["source_id"], withheld={"country_codes": ["DE"]}))
+
+    assert (result.outcomes, result.pks) == (Counter(withheld=1), [pk])
+    assert Tweet.objects.get().removal == "withheld"
+
+
+def test_store_recheck_of_the_same_version_tells_what_has_changed():
+    card = make_quoting("90")
+    store(card)
+    mark_published()
+    gone = make_card(
+        id=card["source_id"], text=card["text"], referenced_tweets=[{"type": "quoted", "id": "90"}]
+    )
+
+    assert store(gone).outcomes == Counter(unchanged=1)
+    result = store(gone | {"recheck": True})
+
+    assert result.outcomes == Counter(updated=1)
+    tweet = Tweet.objects.get()
+    assert tweet.content["quote_of"] == {"id": "90", "missing": True}
+    assert (tweet.published_at, result.pks) == (None, [tweet.pk])
+
+
+def test_store_recheck_without_news_changes_nothing():
+    card = make_card()
+    store(card)
+    mark_published()
+    before = Tweet.objects.values().get()
+
+    assert store(card | {"recheck": True}).outcomes == Counter(unchanged=1)
+    assert Tweet.objects.values().get() == before
+
+
+def test_store_remembers_how_far_each_term_was_read():
+    first, second = make_card(tags=["wall", "tea"]), make_card(tags=["wall"])
+    store(second, first)
+    store_batch("replay", [make_card(tags=["elsewhere"])])
+
+    assert dict(Position.objects.values_list("term", "value")) == {
+        "wall": int(second["version_id"]),
+        "tea": int(first["version_id"]),
+    }
+
+
+def test_store_carries_out_notes_with_its_batch():
+    card = make_card()
+    gap = Gap.objects.create(source="x", text="#wall", term="wall", after=1, until=5)
+    announced = []
+
+    result = store(
+        card,
+        notes=[
+            Notes(filled={"gap": gap.pk, "until": 5}, removed=((card["source_id"], "deleted"),))
+        ],
+        announce=announced.append,
+    )
+
+    # What came and went in one batch is published once, as gone.
+    [tweet] = Tweet.objects.all()
+    assert (tweet.removal, result.pks) == ("deleted", [tweet.pk])
+    assert result.outcomes == Counter(stored=1, removed=1)
+    assert Gap.objects.get().filled_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_store_failing_leaves_notes_undone(monkeypatch):
+    gap = Gap.objects.create(source="x", text="#wall", term="wall", after=1, until=5)
+
+    def fail(*args):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("api.store._count", fail)
+    with pytest.raises(ValueError, match="a bug"):
+        store(make_card(), notes=[Notes(filled={"gap": gap.pk, "until": 5})])
+
+    assert Gap.objects.get().filled_at is None
+    assert Tweet.objects.count() == Position.objects.count() == 0
