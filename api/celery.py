@@ -16,8 +16,11 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.user_options["worker"].add(
     Option(
-        ("--source",), help="Read this source too: replay or x. One worker reads, others stand by."
+        ("--source",),
+        help="Read these sources too, separated by commas: replay, x, bluesky."
+        " One worker reads each, others stand by.",
     )
 )
 # By name: they need Django's models, which are not loaded yet when this module is.
-app.steps["worker"].update(("api.worker:SourceStep", "api.worker:SweepStep"))
+steps = ("SourceStep", "SweepStep", "RetentionStep")
+app.steps["worker"].update(f"api.worker:{step}" for step in steps)

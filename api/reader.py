@@ -11,7 +11,9 @@ from django.utils import timezone
 from .ingest import Ingest
 from .lease import HEARTBEAT, acquire_lease, make_holder, release_lease, renew_lease
 from .message_queue import MessageQueue
+from .source_state import read_wish, write_state
 from .sources import SourceError
+from .sources.source import ENDED, STARTING, STOPPED, WAITING, Status
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 # A source that ran this long was well: what ends it then is a new trouble.
@@ -23,14 +25,14 @@ logger = logging.getLogger(__name__)
 
 
 class SourceRun(threading.Thread):
-    """One life of a source. `failed` tells how it ended."""
+    """One life of a source. `failure` tells how it ended, if not well."""
 
     def __init__(self, source, deliver, wake):
         super().__init__(name=f"source {source.name}", daemon=True)
         self.source = source
         self.deliver = deliver
         self.wake = wake
-        self.failed = False
+        self.failure = None
         self.was_stopped = False
         self.started_at = time.monotonic()
 
@@ -38,10 +40,10 @@ class SourceRun(threading.Thread):
         try:
             self.source.run(self.deliver)
         except SourceError as error:
-            self.failed = True
+            self.failure = error
             logger.error("The source %s failed: %s", self.source.name, error)
-        except Exception:
-            self.failed = True
+        except Exception as error:
+            self.failure = SourceError(f"An error that should not be: {error!r}.")
             logger.exception("The source %s failed.", self.source.name)
         finally:
             self.wake.set()
@@ -71,6 +73,7 @@ class Reader:
         self._run = None
         self._start_at = 0.0
         self._pause = FIRST_PAUSE
+        self._status = Status(STARTING, "", timezone.now())
         self._stopping = False
         self._wake = threading.Event()
         self._threads = [
@@ -160,15 +163,25 @@ class Reader:
         if self._run and not self._run.is_alive():
             self._plan_next(self._run)
             self._run = None
-        if self._run is None and time.monotonic() >= self._start_at:
+        wish = read_wish(self.name)
+        if not wish.wanted:
+            self._end_run()
+            self._tell(STOPPED, f"Stopped by hand; manage.py source start {self.name} goes on.")
+        elif self._run is None and self._is_time_to_start(wish.start_asked_at):
             self._start_run()
+        self._write_state(wish.wanted)
+
+    def _is_time_to_start(self, asked_at):
+        if self._start_at == math.inf and asked_at and asked_at > self._status.since:
+            self._start_at, self._pause = 0.0, FIRST_PAUSE
+        return time.monotonic() >= self._start_at
 
     def _start_run(self):
         try:
             source = self.make_source()
         except SourceError as error:
             logger.error("The source %s can not be read: %s", self.name, error)
-            self._wait_longer()
+            self._wait_longer(error)
             return
         self._run = SourceRun(source, self._deliver, self._wake)
         self._run.start()
@@ -176,21 +189,42 @@ class Reader:
     def _plan_next(self, run):
         if run.was_stopped:
             self._start_at = 0.0
-        elif run.failed:
+        elif run.failure:
             if time.monotonic() - run.started_at > HEALTHY_AFTER:
                 self._pause = FIRST_PAUSE
-            self._wait_longer()
+            self._wait_longer(run.failure)
         else:
             self._start_at = math.inf
+            self._tell(ENDED, "It has come to its end.")
             logger.warning("The source %s has come to its end.", self.name)
 
-    def _wait_longer(self):
+    def _wait_longer(self, failure):
+        if failure.final:
+            self._start_at = math.inf
+            self._tell(STOPPED, f"{failure} Then: manage.py source start {self.name}.")
+            return
         logger.info("Reading %s again in %.0f s.", self.name, self._pause)
+        self._tell(WAITING, f"{failure} Reading again in {self._pause:.0f} s.")
         self._start_at = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
+    def _tell(self, state, reason):
+        if (state, reason) != self._status[:2]:
+            self._status = Status(state, reason, timezone.now())
+
+    def _write_state(self, is_wanted):
+        """Every heartbeat, so that its age tells whether somebody still reads."""
+        source = self._run.source if self._run and is_wanted else None
+        write_state(
+            self.name,
+            source.status if source else self._status,
+            last_activity_at=source and source.last_activity_at,
+            last_message_at=self.last_message_at,
+            lag=source and source.lag,
+        )
+
     def _end_run(self):
-        if self._run:
+        if self._run and not self._run.was_stopped:
             self._run.stop()
 
     def _deliver(self, message):

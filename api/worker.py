@@ -1,15 +1,19 @@
 """What a Celery worker does besides tasks: it reads a source, and sweeps the outbox."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from celery import bootsteps
 from django.conf import settings
 
 from .announcer import Announcer
+from .ledger import StoredLedger
 from .reader import Reader
+from .retention import Retention
 from .sources import SourceError, make_source
 from .sweep import Sweep
+from .tracks import sync_settings_tracks
 
 SOURCE_OPTIONS = (
     *("replay_file", "replay_speed", "replay_loop"),
@@ -33,6 +37,15 @@ class SweepStep(bootsteps.StartStopStep):
         return Sweep()
 
 
+class RetentionStep(bootsteps.StartStopStep):
+    """In every worker: what is too old goes."""
+
+    requires = (POOL,)
+
+    def create(self, worker):
+        return Retention()
+
+
 class SourceStep(bootsteps.StartStopStep):
     """In a worker started with --source. Stops before the sweep, which then publishes what came last."""
 
@@ -40,17 +53,40 @@ class SourceStep(bootsteps.StartStopStep):
     requires = (POOL, SweepStep)
 
     def __init__(self, worker, source=None, **options):
-        self.source = source
+        self.sources = read_names(source)
         super().__init__(worker, **options)
 
     def include_if(self, worker):
-        return self.source is not None
+        return bool(self.sources)
 
     def create(self, worker):
-        make = partial(make_source, self.source, source_options())
+        sync_settings_tracks(settings.WALLPUSH_KEYWORDS)
+        return Readers([self._make_reader(name) for name in self.sources])
+
+    def _make_reader(self, name):
+        make = partial(make_source, name, source_options(), StoredLedger(name))
         try:
             make()
         except SourceError as error:
             print(error, file=sys.stderr)
             raise SystemExit(2) from error
-        return Reader(self.source, make, announce=Announcer())
+        return Reader(name, make, announce=Announcer())
+
+
+class Readers:
+    """One for each source, started and stopped together."""
+
+    def __init__(self, readers):
+        self.readers = readers
+
+    def start(self):
+        for reader in self.readers:
+            reader.start()
+
+    def stop(self):
+        with ThreadPoolExecutor(len(self.readers)) as threads:
+            list(threads.map(Reader.stop, self.readers))
+
+
+def read_names(value):
+    return list(dict.fromkeys(name.strip() for name in (value or "").split(",") if name.strip()))

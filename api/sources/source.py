@@ -40,6 +40,8 @@ class Source(ABC):
         self.ledger = ledger or Ledger()
         self.last_activity = time.monotonic()
         self.last_activity_at = None
+        # Seconds from the newest message's own time to its arrival.
+        self.lag = None
         self.status = Status(STARTING, "", datetime.now(UTC))
         self.stopping = threading.Event()
 
@@ -58,6 +60,10 @@ class Source(ABC):
         """A sign of life: a message or a keep-alive. `last_activity` is in seconds of the monotonic clock."""
         self.last_activity = time.monotonic()
         self.last_activity_at = datetime.now(UTC)
+
+    def note_lag(self, moment):
+        """`moment`: when the source made the message that has just arrived from its live stream."""
+        self.lag = max(0.0, (datetime.now(UTC) - moment).total_seconds())
 
     def set_status(self, state, reason=""):
         if (state, reason) != self.status[:2]:

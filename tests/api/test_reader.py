@@ -1,13 +1,15 @@
 import logging
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
 from api import reader
+from api.controls import start_source, stop_source
 from api.lease import acquire_lease, release_lease
-from api.models import Lease, SetAside, Tweet
+from api.models import Lease, SetAside, SourceState, Tweet
 from api.reader import Reader
 from api.sources import Source, SourceError
 from tests.api.waiting import wait_for
@@ -220,3 +222,62 @@ def test_reader_survives_a_bug_in_storing(read, monkeypatch, caplog):
     wait_for(lambda: texts() == ["a"], "the next batch")
     assert SetAside.objects.count() == 0
     assert "Storing failed." in caplog.messages
+
+
+def state():
+    row = SourceState.objects.filter(source="x").first()
+    return (row.state, row.reason) if row else None
+
+
+def test_reader_tells_how_its_source_is(read):
+    class TalkingSource(ListSource):
+        def run(self, deliver):
+            self.set_status("connected", "All is well.")
+            self.note_activity()
+            self.note_lag(timezone.now() - timedelta(seconds=7))
+            super().run(deliver)
+
+    read(TalkingSource([make_line(text="a")]))
+
+    wait_for(lambda: state() == ("connected", "All is well."), "the state")
+    row = wait_for(
+        lambda: SourceState.objects.exclude(last_message_at=None).first(), "the last message"
+    )
+    assert 7 <= row.lag < 8
+    assert row.last_activity_at >= row.since
+
+
+def test_reader_leaves_alone_what_failed_for_good_until_it_is_asked(read):
+    final = SourceError("Buy some credits.", final=True)
+    started = read(ListSource([], final), ListSource([make_line(text="a")]))
+    stopped = ("stopped", "Buy some credits. Then: manage.py source start x.")
+    wait_for(lambda: state() == stopped, "the alarm")
+    assert started._start_at == float("inf")
+
+    start_source("x")
+
+    wait_for(lambda: texts() == ["a"], "the second life")
+
+
+def test_reader_tells_when_it_tries_again(read, monkeypatch):
+    monkeypatch.setattr(reader, "FIRST_PAUSE", 3600.0)
+    read(ListSource([], SourceError("The file is gone.")))
+
+    wait_for(
+        lambda: state() == ("waiting", "The file is gone. Reading again in 3600 s."), "the state"
+    )
+
+
+def test_reader_stops_and_starts_when_it_is_asked(read):
+    first, second = ListSource([make_line(text="a")]), ListSource([make_line(text="b")])
+    read(first, second)
+    wait_for(lambda: texts() == ["a"], "a tweet")
+
+    stop_source("x")
+    wait_for(first.stopping.is_set, "the end of the first")
+    told = ("stopped", "Stopped by hand; manage.py source start x goes on.")
+    wait_for(lambda: state() == told, "the state")
+    assert texts() == ["a"]
+
+    start_source("x")
+    wait_for(lambda: texts() == ["a", "b"], "the second life")

@@ -83,8 +83,8 @@ class Command(BaseCommand):
             time.sleep(0.1)
 
     def announce(self, supervisor, front):
-        source = f"the source '{settings.WALLPUSH_SOURCE}'"
-        self.say(f"Tweets come from {source}. Logs are in {supervisor.folder}")
+        sources = ", ".join(settings.WALLPUSH_SOURCE)
+        self.say(f"Source of the tweets: {sources}. Logs are in {supervisor.folder}")
         self.say(
             self.style.SUCCESS(f"\n  The wall is at {front.url}/   (Ctrl-C stops everything)\n")
         )
@@ -170,7 +170,7 @@ def programs(push_node, front):
     ]  # fmt: skip
     worker = [
         sys.executable, "-m", "celery", "-A", "api", "worker", "--concurrency", "1",
-        "--source", settings.WALLPUSH_SOURCE, "--loglevel", settings.WALLPUSH_LOG_LEVEL,
+        "--source", ",".join(settings.WALLPUSH_SOURCE), "--loglevel", settings.WALLPUSH_LOG_LEVEL,
         "--without-gossip", "--without-mingle",
     ]  # fmt: skip
     return [
@@ -189,8 +189,8 @@ def is_ready(front):
         return False
     if not (page.ok and stats.ok):
         return False
-    readers = [lease["source"] for lease in stats.json()["sources"] if lease["reader"]]
-    return settings.WALLPUSH_SOURCE in readers
+    read = {lease["source"] for lease in stats.json()["sources"] if lease["reader"]}
+    return read.issuperset(settings.WALLPUSH_SOURCE)
 
 
 def tail(log, lines=12):
