@@ -80,6 +80,6 @@ def test_sweep_survives_errors(monkeypatch, caplog, error):
 
     wait_for(lambda: waiting() == 0, "the tweet")
     running.stop()
-    assert ("The outbox can not be read: gone" in caplog.messages) == (
+    assert ("The database fails the sweep of the outbox: gone" in caplog.messages) == (
         not isinstance(error, ValueError)
     )
