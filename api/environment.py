@@ -16,8 +16,7 @@ import dj_database_url
 from dotenv import dotenv_values
 from environs import Env, EnvValidationError, ValidationError
 
-from wallpush.channels import keyword_channel
-from wallpush.errors import InvalidChannel
+from .sources.tracks import TrackError, read_track
 
 TRUE = ("true", "1", "yes", "on")
 FALSE = ("false", "0", "no", "off")
@@ -78,6 +77,12 @@ def read_whole(value):
     if not re.fullmatch("[0-9]{1,9}", value):
         raise ValidationError(f"must be a whole number, 0 or more, not {value!r}.")
     return int(value)
+
+
+def read_country(value):
+    if value and not re.fullmatch("[A-Z]{2}", value):
+        raise ValidationError(f"must be the two letters of a country such as DE, not {value!r}.")
+    return value
 
 
 def read_amount(value):
@@ -148,14 +153,22 @@ def read_memory(value):
     return value
 
 
-def read_terms(value):
-    terms = read_list(value)
-    for term in terms:
+def read_tracks(value):
+    texts = read_list(value)
+    for text in texts:
         try:
-            keyword_channel(term)
-        except InvalidChannel as error:
+            read_track(text)
+        except TrackError as error:
             raise ValidationError(f"must be keywords: {error}") from error
-    return terms
+    return texts
+
+
+def read_tag_prefix(value):
+    if not re.fullmatch(r"[!-~]{1,50}", value):
+        raise ValidationError(
+            f"must be 1 to 50 letters, digits or signs without blanks, not {value!r}."
+        )
+    return value
 
 
 def read_folder(value, base):
@@ -254,6 +267,7 @@ READERS = {
     "choice": read_choice,
     "choices": read_choices,
     "whole": read_whole,
+    "country": read_country,
     "amount": read_amount,
     "optional_amount": read_optional_amount,
     "flag": read_flag,
@@ -266,7 +280,8 @@ READERS = {
     "socket_addresses": read_socket_urls,
     "hosts": read_hosts,
     "memory": read_memory,
-    "terms": read_terms,
+    "tracks": read_tracks,
+    "tag_prefix": read_tag_prefix,
     "folder": read_folder,
     "file": read_file,
     "database": read_database,

@@ -23,7 +23,7 @@ WALLPUSH_REPLAY_SPEED = env.positive("WALLPUSH_REPLAY_SPEED", "1", unit="message
 WALLPUSH_REPLAY_LOOP = env.flag("WALLPUSH_REPLAY_LOOP", "true")
 WALLPUSH_X_BASE_URL = env.web_address("WALLPUSH_X_BASE_URL", "https://api.x.com")
 WALLPUSH_X_BEARER_TOKEN = env.str("WALLPUSH_X_BEARER_TOKEN", "").strip()
-WALLPUSH_X_TAG_PREFIX = env.str("WALLPUSH_X_TAG_PREFIX", "wallpush:")
+WALLPUSH_X_TAG_PREFIX = env.tag_prefix("WALLPUSH_X_TAG_PREFIX", "wallpush:")
 WALLPUSH_X_RETWEETS = env.flag("WALLPUSH_X_RETWEETS", "true")
 WALLPUSH_X_DAILY_BUDGET = env.optional_amount("WALLPUSH_X_DAILY_BUDGET", "")
 WALLPUSH_X_POST_PRICE = env.amount("WALLPUSH_X_POST_PRICE", "0.005")
@@ -39,10 +39,11 @@ WALLPUSH_BLUESKY_URLS = env.socket_addresses("WALLPUSH_BLUESKY_URLS", ",".join(B
 WALLPUSH_BLUESKY_API_URL = env.web_address(
     "WALLPUSH_BLUESKY_API_URL", "https://public.api.bsky.app"
 )
-WALLPUSH_KEYWORDS = env.terms("WALLPUSH_KEYWORDS", "")
+WALLPUSH_KEYWORDS = env.tracks("WALLPUSH_KEYWORDS", "")
+WALLPUSH_COUNTRY = env.country("WALLPUSH_COUNTRY", "")
 WALLPUSH_RETENTION_DAYS = env.whole("WALLPUSH_RETENTION_DAYS", "0")
 env.require(
-    "x" not in WALLPUSH_SOURCE or WALLPUSH_X_BEARER_TOKEN,
+    "x" not in (WALLPUSH_SOURCE or ()) or WALLPUSH_X_BEARER_TOKEN,
     "WALLPUSH_X_BEARER_TOKEN must hold the bearer token of an app at X when WALLPUSH_SOURCE names x.",
 )
 

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 
+from django.conf import settings
 from rest_framework import serializers
 from rest_framework.fields import empty
 
@@ -32,8 +33,6 @@ TEXT_LIMIT = 50_000  # X's own limit for a long post is 25 000 characters before
 CHAIN_LIMIT = 50
 RULE_LIMIT = 100
 TERM_LIMIT = 500
-# The tag of a rule that wallpush made at X: this and the term.
-TAG_PREFIX = "wallpush:"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_SNOWFLAKE_MS = 1288834974657
@@ -149,7 +148,7 @@ class XMessageSerializer(PlainSerializer):
         valid = super().to_internal_value(message)
         includes = Includes(valid["includes"])
         card = self._read_card(message["data"], valid["data"], includes)
-        card["keywords"] = read_terms(valid["matching_rules"])
+        card["keywords"] = read_terms(valid["matching_rules"], settings.WALLPUSH_X_TAG_PREFIX)
         return card
 
     def _read_card(self, tweet, valid, includes):
@@ -260,17 +259,22 @@ def _read_created_at(valid, chain):
 
 
 @lru_cache(maxsize=4096)
-def _read_term(tag):
-    """The term of a rule's tag, or an empty string where it has no channel."""
+def _read_term(tag, prefix):
+    """The term of a rule's tag, or an empty string where it has no channel.
+
+    The tag of a rule that wallpush made is the prefix and the term.
+    """
     try:
-        term = normalize_term(clean_line(tag, TERM_LIMIT).removeprefix(TAG_PREFIX))
+        term = normalize_term(clean_line(tag, TERM_LIMIT).removeprefix(prefix))
         keyword_channel(term)
     except InvalidChannel:
         return ""
     return term
 
 
-def read_terms(rules):
+def read_terms(rules, prefix):
     tags = (rule.get("tag") for rule in read_dicts(rules, RULE_LIMIT))
-    terms = {_read_term(tag) for tag in tags if isinstance(tag, str) and len(tag) <= TERM_LIMIT}
+    terms = {
+        _read_term(tag, prefix) for tag in tags if isinstance(tag, str) and len(tag) <= TERM_LIMIT
+    }
     return sorted(terms - {""})

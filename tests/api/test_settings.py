@@ -76,7 +76,18 @@ def test_settings_wrong_are_all_told_without_a_traceback(run, program):
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("WALLPUSH_SOURCE", "twitter", "must be one of replay, x, not 'twitter'."),
+        ("WALLPUSH_SOURCE", "twitter", "must be one or more of replay, x, bluesky, separated by commas, not 'twitter'."),
+        ("WALLPUSH_SOURCE", "x,twitter", "must be one or more of replay, x, bluesky, separated by commas, not 'x,twitter'."),
+        ("WALLPUSH_SOURCE", ",", "must be one or more of replay, x, bluesky, separated by commas, not ','."),
+        ("WALLPUSH_COUNTRY", "Germany", "must be the two letters of a country such as DE, not 'Germany'."),
+        ("WALLPUSH_RETENTION_DAYS", "-1", "must be a whole number, 0 or more, not '-1'."),
+        ("WALLPUSH_X_DAILY_BUDGET", "$10", "must be an amount of US dollars such as 10 or 2.50, not '$10'."),
+        ("WALLPUSH_X_POST_PRICE", "", "must be an amount of US dollars such as 10 or 2.50, not ''."),
+        ("WALLPUSH_X_TAG_PREFIX", "my wall", "must be 1 to 50 letters, digits or signs without blanks, not 'my wall'."),
+        ("WALLPUSH_X_RECHECK_MINUTES", "0", "must be a number of minutes greater than 0, not '0'."),
+        ("WALLPUSH_BLUESKY_URLS", "https://a", "must be addresses that start with wss:// or ws://, separated by commas, not 'https://a'."),
+        ("WALLPUSH_BLUESKY_URLS", ",", "must name at least one address that starts with wss://."),
+        ("WALLPUSH_KEYWORDS", "from:", "must be keywords: 'from:' names no account: write from: and its name, as in from:ada_l."),
         ("WALLPUSH_LOG_LEVEL", "loud", "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'loud'."),
         ("WALLPUSH_REPLAY_FILE", "no/such.jsonl", f"must be a file that can be read, which '{PROJECT}/no/such.jsonl' is not."),
         ("WALLPUSH_REPLAY_SPEED", "nan", "must be a number of messages per second greater than 0, not 'nan'."),
@@ -106,10 +117,11 @@ def test_setting_wrong_says_what_is_allowed(refuse, name, value, sentence):
     assert refuse(**{name: value}) == f"{name} {sentence}\n"
 
 
-def test_settings_need_a_token_for_x(refuse):
-    assert refuse(WALLPUSH_SOURCE="x") == (
+@pytest.mark.parametrize("sources", ["x", "bluesky,x"])
+def test_settings_need_a_token_for_x(refuse, sources):
+    assert refuse(WALLPUSH_SOURCE=sources) == (
         "WALLPUSH_X_BEARER_TOKEN must hold the bearer token of an app at X"
-        " when WALLPUSH_SOURCE is x.\n"
+        " when WALLPUSH_SOURCE names x.\n"
     )
 
 
