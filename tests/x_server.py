@@ -23,7 +23,7 @@ Beside the script there is a world (x_world.py): posts that exist whether or not
     x.world.delete(message["data"]["id"])
     x.refuse_next(SEARCH_PATH, 429, headers={"x-rate-limit-reset": "1800000000"})
 
-Search and lookup answer from it. `x.missed` holds the ids of posts that matched rules when nobody
+Search and lookup answer from it; `x.lists` are the lists that accounts keep (x_lists.py). `x.missed` holds the ids of posts that matched rules when nobody
 was connected, `x.charged` per UTC day what X would ask money for. `x.dialect = "post"` makes every
 answer speak with post.* names; otherwise REST speaks as it is asked, and the stream tweet.* names.
 
@@ -49,6 +49,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.x_lists import USER_AUTH_NEEDED, Lists
 from tests.x_rules import PROBLEMS, Rules, refuse_parameter
 from tests.x_stream import Offer, Status, Step, Stream, encode_line, parse_step
 from tests.x_world import Meter, World, speak_post_dialect
@@ -58,9 +59,17 @@ RULES_PATH = "/2/tweets/search/stream/rules"
 COUNTS_PATH = "/2/tweets/search/stream/rules/counts"
 SEARCH_PATH = "/2/tweets/search/recent"
 LOOKUP_PATH = "/2/tweets"
+APP_PATHS = (STREAM_PATH, RULES_PATH, COUNTS_PATH)
 TOKEN = "AAAAAAAAAAAAAAAAAAAAAinvented%2Btoken%3D"
 
 UNAUTHORIZED = {"title": "Unauthorized", "type": "about:blank", "status": 401}
+APP_AUTH_NEEDED = {
+    "title": "Unsupported Authentication",
+    "detail": "Authenticating with OAuth 1.0a User Context is forbidden for this endpoint.  "
+    "Supported authentication types are [OAuth 2.0 Application-Only].",
+    "type": f"{PROBLEMS}/unsupported-authentication",
+    "status": 403,
+}
 CREDITS_DEPLETED = {
     "account_id": "2072000000000000000",
     "title": "CreditsDepleted",
@@ -106,7 +115,10 @@ def describe_status(code):
 
 
 class Request(NamedTuple):
-    """What was asked. Of the header with the token only whether it was right is kept."""
+    """What was asked. Of the header with the token only whether it was right is kept.
+
+    `user`: it was signed for an account instead of sent with the token of an app.
+    """
 
     method: str
     path: str
@@ -114,6 +126,7 @@ class Request(NamedTuple):
     headers: dict
     authorized: bool
     body: object
+    user: bool
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -123,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self._handle_request()
 
-    do_POST = do_GET
+    do_POST = do_DELETE = do_GET
 
     def log_message(self, *args):
         pass
@@ -146,10 +159,15 @@ class Handler(BaseHTTPRequestHandler):
         self.server.x.note_request(request)
         refusal = self.server.x.take_refusal(request.path)
         route = ROUTES.get((request.method, request.path))
+        action = self.server.x.lists.find_action(request.method, request.path)
         if refusal:
             self._answer(*refusal)
         elif not request.authorized:
             self._answer(401, UNAUTHORIZED)
+        elif action:
+            self._answer(*(action(request) if request.user else (403, USER_AUTH_NEEDED)))
+        elif route and request.user and request.path in APP_PATHS:
+            self._answer(403, APP_AUTH_NEEDED)
         elif route:
             route(self, request)
         else:
@@ -159,15 +177,21 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         token = headers.pop("authorization", "")
+        is_user = token.startswith("OAuth ")
         content = self.rfile.read(int(headers.get("content-length", 0)))
         return Request(
             method=self.command,
             path=url.path,
             params=dict(parse_qsl(url.query)),
             headers=headers,
-            authorized=token == f"Bearer {self.server.x.token}",
+            authorized=self._verify(token) if is_user else token == f"Bearer {self.server.x.token}",
             body=json.loads(content) if content else None,
+            user=is_user,
         )
+
+    def _verify(self, token):
+        url = self.server.x.url + self.path
+        return self.server.x.lists.verify(self.command, url, token)
 
     def _answer(self, code, body, headers=()):
         content = json.dumps(body).encode()
@@ -257,6 +281,7 @@ class XServer:
         self.second = second
         self.rules = Rules()
         self.world = World(announce=self._offer)
+        self.lists = Lists(self.world)
         self.dialect = "tweet"
         self.requests = []
         self.sent = []

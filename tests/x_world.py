@@ -282,6 +282,11 @@ class World:
                 return "deleted"
             return self._lost_authors.get(post.get("author_id"), "")
 
+    def is_user(self, user_id):
+        """Protected accounts are there; suspended ones are not."""
+        with self._lock:
+            return user_id in self.users and self._lost_authors.get(user_id) != "suspended"
+
     def find_matching_rules(self, message, rules):
         """Rules look at the text that is quoted, too."""
         subject = self._make_subject(message["data"], quoted=True)
