@@ -15,6 +15,7 @@ from .serializers.resource import (
     KeywordSerializer,
     TweetSerializer,
 )
+from .staff import TrackTextSerializer
 
 EXAMPLE = {
     "type": "tweet",
@@ -87,11 +88,105 @@ class CountSerializer(serializers.Serializer):
     total = serializers.IntegerField()
 
 
+class ReadsSerializer(serializers.Serializer):
+    posts = serializers.IntegerField(help_text="Each counts once a day (UTC), as X charges.")
+    users = serializers.IntegerField()
+    dollars = serializers.FloatField(help_text="What they cost, by the prices in the settings.")
+    budget = serializers.FloatField(allow_null=True, help_text="US dollars a day; null: no limit.")
+
+
+# As a source tells it; null while nobody reads it.
+STATES = ["starting", "connecting", "connected", "waiting", "paused", "stopped", "ended"]
+
+
 class SourceSerializer(serializers.Serializer):
     source = serializers.CharField()
     reader = serializers.CharField(allow_null=True, help_text="The worker that reads it now.")
     since = serializers.DateTimeField(allow_null=True)
     last_message_at = serializers.DateTimeField(allow_null=True)
+    state = serializers.ChoiceField(STATES, allow_null=True)
+    reason = serializers.CharField(help_text="Why it is in this state, where one may wonder.")
+
+
+class GapsSerializer(serializers.Serializer):
+    open = serializers.IntegerField(help_text="Times of which tweets may still be missing.")
+    filled = serializers.IntegerField()
+    found = serializers.IntegerField(help_text="Tweets that were found for them.")
+    notes = serializers.ListField(
+        child=serializers.CharField(), help_text="What can not be found, the newest first."
+    )
+
+
+class ReasonSerializer(serializers.Serializer):
+    reason = serializers.CharField(help_text="Shortened.")
+    count = serializers.IntegerField()
+
+
+class RejectedSerializer(serializers.Serializer):
+    count = serializers.IntegerField(help_text="In the last 24 hours.")
+    reasons = ReasonSerializer(many=True, help_text="The most frequent ones.")
+
+
+STATUSES = ["ok", "degraded", "failed"]
+
+
+class SourceHealthSerializer(serializers.Serializer):
+    source = serializers.CharField()
+    status = serializers.ChoiceField(STATUSES)
+    problems = serializers.ListField(child=serializers.CharField())
+    state = serializers.ChoiceField(
+        STATES, allow_null=True, help_text="As its reader tells; null while nobody reads it."
+    )
+    reason = serializers.CharField(help_text="Why it is in this state, where one may wonder.")
+    since = serializers.DateTimeField(allow_null=True, help_text="In this state since.")
+    wanted = serializers.BooleanField(help_text="False: a person stopped it.")
+    reading = serializers.BooleanField(help_text="A worker holds its lease and keeps it up.")
+    last_message_at = serializers.DateTimeField(allow_null=True)
+    last_activity_at = serializers.DateTimeField(
+        allow_null=True, help_text="The last sign of life: a message or a keep-alive."
+    )
+    lag = serializers.FloatField(
+        allow_null=True,
+        help_text="Seconds from the time in the id of the last tweet to its arrival.",
+    )
+    tweets_per_minute = serializers.FloatField(help_text="Stored, over the last five minutes.")
+    gaps = GapsSerializer()
+    rejected = RejectedSerializer()
+    reads = ReadsSerializer(help_text="Since midnight, UTC.")
+
+
+class HealthSerializer(serializers.Serializer):
+    status = serializers.ChoiceField(
+        STATUSES, help_text="The worst of its sources. degraded: it goes on by itself."
+    )
+    checked_at = serializers.DateTimeField()
+    problems = serializers.ListField(child=serializers.CharField(), help_text="Sentences.")
+    sources = SourceHealthSerializer(many=True, help_text="Those of WALLPUSH_SOURCE.")
+
+
+class RulingSerializer(serializers.Serializer):
+    source = serializers.CharField()
+    state = serializers.CharField(help_text="active, refused or waiting.")
+    reason = serializers.CharField(help_text="Why it is refused, in the words of the source.")
+    changed_at = serializers.DateTimeField(allow_null=True)
+
+
+class TrackSerializer(serializers.Serializer):
+    id = serializers.CharField()
+    text = serializers.CharField()
+    kind = serializers.ChoiceField(["word", "hashtag", "mention", "phrase", "account"])
+    keyword = serializers.CharField(help_text="The keyword that its tweets get.")
+    channel = serializers.CharField(help_text="The channel that carries them.")
+    origin = serializers.ChoiceField(
+        ["settings", "added"], help_text="settings: of WALLPUSH_KEYWORDS, removed there only."
+    )
+    added_by = serializers.CharField(help_text="A login; empty for the settings and the shell.")
+    added_at = serializers.DateTimeField()
+    rulings = RulingSerializer(many=True, help_text="Of each source that is read.")
+
+
+class TrackPageSerializer(LinksSerializer):
+    results = TrackSerializer(many=True)
 
 
 class StatsSerializer(serializers.Serializer):
@@ -101,6 +196,7 @@ class StatsSerializer(serializers.Serializer):
     messages = serializers.DictField(child=CountSerializer(), help_text="By outcome.")
     unpublished = serializers.IntegerField(help_text="Stored, and not yet published.")
     set_aside = serializers.IntegerField(help_text="Messages not stored, in the last 24 hours.")
+    reads = ReadsSerializer(help_text="What X charges for, since midnight, UTC.")
     sources = SourceSerializer(many=True)
 
 
@@ -108,7 +204,7 @@ class WallSerializer(serializers.Serializer):
     title = serializers.CharField()
     subtitle = serializers.CharField()
     events_url = serializers.CharField(help_text="Where /events/ is reached; empty: at this host.")
-    source = serializers.CharField()
+    sources = serializers.ListField(child=serializers.CharField(), help_text="What is read.")
 
 
 INVALID = OpenApiResponse(
@@ -163,4 +259,45 @@ KEYWORDS = extend_schema(
     responses={200: KeywordPageSerializer, 400: INVALID},
 )
 STATS = extend_schema(responses=StatsSerializer)
+HEALTH = extend_schema(
+    responses={
+        200: HealthSerializer,
+        503: OpenApiResponse(HealthSerializer, description="A person is needed now."),
+    }
+)
 WALL = extend_schema(responses=WallSerializer)
+
+NO_LOGIN = OpenApiResponse(ErrorSerializer, description="No login, or a wrong one.")
+NOT_ALLOWED = OpenApiResponse(ErrorSerializer, description="Not for this login.")
+STAFF = {401: NO_LOGIN, 403: NOT_ALLOWED}
+TRACKS = extend_schema(
+    operation_id="tracks_list",
+    parameters=[Parameters],
+    responses={200: TrackPageSerializer, 400: INVALID, **STAFF},
+)
+ADD_TRACK = extend_schema(
+    operation_id="tracks_create",
+    request=TrackTextSerializer,
+    responses={
+        200: OpenApiResponse(TrackSerializer, description="It was watched for already."),
+        201: TrackSerializer,
+        400: INVALID,
+        **STAFF,
+        413: OpenApiResponse(ErrorSerializer, description="The body is too large."),
+    },
+)
+ONE_TRACK = extend_schema(
+    operation_id="tracks_retrieve",
+    responses={200: TrackSerializer, **STAFF, 404: NOT_FOUND},
+)
+REMOVE_TRACK = extend_schema(
+    operation_id="tracks_destroy",
+    responses={
+        204: OpenApiResponse(description="It is gone."),
+        **STAFF,
+        404: NOT_FOUND,
+        409: OpenApiResponse(
+            ErrorSerializer, description="It stands in WALLPUSH_KEYWORDS, and goes with them."
+        ),
+    },
+)

@@ -3,13 +3,14 @@
 from django.conf import settings
 from django.db.models import Q
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from . import schema
+from .health import FAILED, read_health
 from .models import Author, Keyword, Tweet
 from .pagination import NewestFirst, changes_after, encode_cursor, resume_point
 from .query import (
@@ -27,16 +28,28 @@ from .serializers.resource import (
     tweet_serializer,
     with_parts,
 )
+from .staff import Conflict, StaffOnly, TrackTextSerializer
 from .status import read_stats
+from .tracks import (
+    TrackError,
+    TrackOfSettings,
+    add_track,
+    describe_track,
+    list_tracks,
+    remove_track,
+)
 
 
 class Root(APIView):
-    """The wall's data. Read only; every list has its parameters explained at `/api/docs/`."""
+    """The wall's data. Read only, but for the tracks; everything is explained at `/api/docs/`."""
 
     @extend_schema(exclude=True)
     def get(self, request):
         NoParameters.read(request.query_params)
-        names = ("tweets", "authors", "keywords", "stats", "wall", "schema", "docs")
+        names = (
+            *("tweets", "authors", "keywords", "tracks", "stats", "health", "wall"),
+            *("schema", "docs"),
+        )
         return Response({name: reverse(name, request=request) for name in names})
 
 
@@ -107,12 +120,64 @@ class Keywords(APIView):
 
 
 class Stats(APIView):
-    """What was stored, what waits to be published, what was set aside in the last 24 hours, who reads a source."""
+    """What was stored, what waits to be published, what was set aside, what was charged, who reads a source."""
 
     @schema.STATS
     def get(self, request):
         NoParameters.read(request.query_params)
         return Response(read_stats())
+
+
+class Health(APIView):
+    """Whether the wall lives: 200 if it does, be it with troubles, 503 if a person is needed now."""
+
+    @schema.HEALTH
+    def get(self, request):
+        NoParameters.read(request.query_params)
+        health = read_health()
+        return Response(
+            health,
+            status=503 if health["status"] == FAILED else 200,
+            headers={"Cache-Control": "no-store"},
+        )
+
+
+class Tracks(StaffOnly, APIView):
+    """What the wall watches for, newest first, with what each source says of it. For staff."""
+
+    @schema.TRACKS
+    def get(self, request):
+        parameters = Parameters.read(request.query_params)
+        page = NewestFirst(list_tracks()).page(parameters.get("cursor"), parameters["limit"])
+        return Response(paginated(request, page, [describe_track(track) for track in page.items]))
+
+    @schema.ADD_TRACK
+    def post(self, request):
+        """Watch for something. Sources that are read are told within seconds: ask again for their rulings."""
+        NoParameters.read(request.query_params)
+        text = TrackTextSerializer.read(request.data)
+        try:
+            track, is_new = add_track(text, added_by=request.user.get_username())
+        except TrackError as error:
+            raise ValidationError({"text": [str(error)]}) from error
+        return Response(describe_track(track), status=201 if is_new else 200)
+
+
+class OneTrack(StaffOnly, APIView):
+    @schema.ONE_TRACK
+    def get(self, request, id):
+        NoParameters.read(request.query_params)
+        return Response(describe_track(find_track(id)))
+
+    @schema.REMOVE_TRACK
+    def delete(self, request, id):
+        """Watch for it no longer. What came in by it stays."""
+        NoParameters.read(request.query_params)
+        try:
+            remove_track(find_track(id))
+        except TrackOfSettings as error:
+            raise Conflict(str(error)) from error
+        return Response(status=204)
 
 
 class Wall(APIView):
@@ -126,7 +191,7 @@ class Wall(APIView):
                 "title": settings.WALLPUSH_WALL_TITLE,
                 "subtitle": settings.WALLPUSH_WALL_SUBTITLE,
                 "events_url": settings.WALLPUSH_EVENTS_URL,
-                "source": settings.WALLPUSH_SOURCE,
+                "sources": settings.WALLPUSH_SOURCE,
             }
         )
 
@@ -139,6 +204,12 @@ def find(rows, kind, id):
     if row is None:
         raise NotFound(f"No {kind} has the id {id}.")
     return row
+
+
+def find_track(id):
+    # Nothing but digits is an id here; without this, other text would be an error of the database.
+    rows = list_tracks().filter(pk=int(id) if id.isascii() and id.isdigit() else 0)
+    return find(rows, "track", id)
 
 
 def list_rows(request, rows, parameters, serializer):

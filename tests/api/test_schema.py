@@ -22,12 +22,33 @@ def test_schema_explains_every_parameter(client):
     assert sorted(schema["paths"]) == [
         "/api/authors/",
         "/api/authors/{id}/",
+        "/api/health/",
         "/api/keywords/",
         "/api/stats/",
+        "/api/tracks/",
+        "/api/tracks/{id}/",
         "/api/tweets/",
         "/api/tweets/{id}/",
         "/api/wall/",
     ]
+
+
+def test_schema_tells_what_is_for_staff_alone(client):
+    schema = client.get("/api/schema/", HTTP_ACCEPT="application/vnd.oai.openapi+json").json()
+    guarded = {
+        (path, method)
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+        if any(operation.get("security", []))
+    }
+
+    assert guarded == {
+        ("/api/tracks/", "get"),
+        ("/api/tracks/", "post"),
+        ("/api/tracks/{id}/", "get"),
+        ("/api/tracks/{id}/", "delete"),
+    }
+    assert set(schema["components"]["securitySchemes"]) == {"basicAuth", "cookieAuth"}
 
 
 def test_docs_need_no_other_host_and_no_inline_script_or_style(client):
@@ -48,9 +69,11 @@ def test_docs_assets_are_ours(client):
     assert [name for name in assets if not finders.find(name)] == []
 
 
-@pytest.mark.parametrize("path", ["/api/tweets/", "/api/stats/"])
-def test_browsable_api_has_no_inline_script_or_style(client, db, path):
-    page = client.get(path, HTTP_ACCEPT="text/html").content.decode()
+@pytest.mark.parametrize(
+    "path", ["/api/tweets/", "/api/stats/", "/api/health/", "/api/tracks/", "/api/tracks/7/"]
+)
+def test_browsable_api_has_no_inline_script_or_style(admin_client, path):
+    page = admin_client.get(path, HTTP_ACCEPT="text/html").content.decode()
 
     assert re.findall(r"<script(?![^>]* src=)(?![^>]*application/json)[^>]*>|<style>", page) == []
     assert re.findall(r'(?:src|href)="(?:https?:)?//(?!testserver)[^"]*"', page) == []
