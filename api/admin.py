@@ -1,14 +1,41 @@
-"""For the people who run a wall: what came in, what was set aside, and what goes from every screen."""
+"""For the people who run a wall: what it watches for, what came in, what it cost, and what goes from every screen."""
 
 import json
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db import transaction
-from django.utils.html import format_html
+from django.shortcuts import redirect
+from django.utils.html import format_html, format_html_join
 
-from .models import Author, Keyword, Lease, SetAside, Tally, Tweet, fold_text
+from .controls import find_cost, set_budget, start_source, stop_source
+from .models import (
+    Author,
+    Gap,
+    Keyword,
+    Lease,
+    ReadDay,
+    SetAside,
+    SourceState,
+    Tally,
+    Track,
+    Tweet,
+    fold_text,
+)
 from .publish import hide_tweets, show_tweets
 from .tasks import announce
+from .tracks import (
+    TrackError,
+    TrackOfSettings,
+    add_track,
+    describe_track,
+    is_of_settings,
+    look_up,
+    remove_track,
+    tell_known,
+    tell_next,
+)
 
 admin.site.site_header = admin.site.site_title = "wallpush"
 
@@ -35,11 +62,12 @@ class TweetAdmin(ReadOnlyAdmin):
     """Tweets are never deleted here: a screen that shows one would keep it. Hiding takes it from all of them."""
 
     actions = ["hide_from_every_wall", "show_again"]
-    list_display = ["created_at", "author", "shown_text", "lang", "is_shown", "is_published"]
+    list_display = ["created_at", "author", "shown_text", "lang", "visibility", "is_published"]
     list_display_links = ["shown_text"]
     list_select_related = ["author"]
     list_filter = [
         ("hidden_at", admin.EmptyFieldListFilter),
+        ("removed_at", admin.EmptyFieldListFilter),
         ("published_at", admin.EmptyFieldListFilter),
         "has_media",
     ]
@@ -58,6 +86,7 @@ class TweetAdmin(ReadOnlyAdmin):
             "lang",
         ),
         *("sensitive", "stored_at", "changed_at", "published_at", "receivers", "hidden_at"),
+        *("removed_at", "removal", "checked_at"),
         *("pretty_content", "pretty_raw"),
     ]
     readonly_fields = fields
@@ -77,9 +106,11 @@ class TweetAdmin(ReadOnlyAdmin):
     def shown_text(self, tweet):
         return tweet.text[:140] or "(no text)"
 
-    @admin.display(boolean=True, description="shown")
-    def is_shown(self, tweet):
-        return tweet.hidden_at is None
+    @admin.display(description="shown")
+    def visibility(self, tweet):
+        if tweet.removed_at:
+            return f"removed ({tweet.removal or 'on request'})"
+        return "hidden" if tweet.hidden_at else "shown"
 
     @admin.display(boolean=True, description="published")
     def is_published(self, tweet):
@@ -153,6 +184,182 @@ class TallyAdmin(ReadOnlyAdmin):
 class LeaseAdmin(ReadOnlyAdmin):
     list_display = ["source", "holder", "acquired_at", "heartbeat_at", "last_message_at"]
     ordering = ["source"]
+
+
+class TrackForm(forms.ModelForm):
+    class Meta:
+        model = Track
+        fields = ["text"]
+        widgets = {"text": forms.TextInput(attrs={"size": 60})}
+        help_texts = {"text": 'A word, #hashtag, @name, "a phrase" or from:account.'}
+
+    def clean_text(self):
+        try:
+            subject, known = look_up(self.cleaned_data["text"])
+        except TrackError as error:
+            raise forms.ValidationError(str(error)) from error
+        if known:
+            raise forms.ValidationError(tell_known(known))
+        return subject.text
+
+
+@admin.register(Track)
+class TrackAdmin(admin.ModelAdmin):
+    form = TrackForm
+    list_display = ["text", "kind", "term", "shown_rulings", "origin", "added_by", "added_at"]
+    list_filter = ["origin", "rulings__state"]
+    list_per_page = 100
+    ordering = ["-id"]
+    search_fields = ["text", "term"]
+    actions = ["stop_watching"]
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).prefetch_related("rulings")
+
+    def get_fields(self, request, obj=None):
+        return self.list_display if obj else ["text"]
+
+    def get_readonly_fields(self, request, obj=None):
+        return self.list_display if obj else []
+
+    def get_actions(self, request):
+        # That one would claim to have deleted what stays because the settings name it.
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    @admin.display(description="kind")
+    def kind(self, track):
+        return describe_track(track)["kind"]
+
+    @admin.display(description="what sources say")
+    def shown_rulings(self, track):
+        # The front's Content-Security-Policy forbids a style here; this class of the admin's is red.
+        return format_html_join(
+            "",
+            '<ul class="{}"><li>{}: {}{}</li></ul>',
+            (
+                (
+                    "errorlist" if ruling["state"] == "refused" else "",
+                    ruling["source"],
+                    ruling["state"],
+                    f": {ruling['reason']}" if ruling["reason"] else "",
+                )
+                for ruling in describe_track(track)["rulings"]
+            ),
+        )
+
+    def save_model(self, request, obj, form, change):
+        obj.pk = add_track(obj.text, added_by=request.user.get_username()).track.pk
+        self.message_user(request, tell_next(), messages.INFO)
+
+    def delete_view(self, request, object_id, extra_context=None):
+        track = self.get_object(request, unquote(object_id))
+        if track and self.has_delete_permission(request, track) and is_of_settings(track):
+            self._try_to_remove(request, track)
+            return redirect("admin:api_track_changelist")
+        return super().delete_view(request, object_id, extra_context)
+
+    def delete_model(self, request, obj):
+        remove_track(obj)
+        self.message_user(request, tell_next(), messages.INFO)
+
+    @admin.action(description="Watch for these no longer", permissions=["delete"])
+    def stop_watching(self, request, queryset):
+        tracks = list(queryset)
+        removed = [str(track) for track in tracks if self._try_to_remove(request, track)]
+        if removed:
+            sentence = f"Watched for no longer: {', '.join(removed)}. {tell_next()}"
+            self.message_user(request, sentence, messages.SUCCESS)
+
+    def _try_to_remove(self, request, track):
+        pk, text = track.pk, track.text
+        try:
+            remove_track(track)
+        except TrackOfSettings as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return False
+        self.log_deletions(request, [Track(pk=pk, text=text)])
+        return True
+
+
+@admin.register(Gap)
+class GapAdmin(ReadOnlyAdmin):
+    list_display = ["opened_at", "source", "text", "filled_at", "found", "note"]
+    list_display_links = ["text"]
+    list_filter = ["source", ("filled_at", admin.EmptyFieldListFilter)]
+    ordering = ["-id"]
+    search_fields = ["text"]
+
+
+@admin.register(ReadDay)
+class ReadDayAdmin(ReadOnlyAdmin):
+    list_display = ["day", "source", "posts", "users", "dollars"]
+    list_filter = ["source"]
+    ordering = ["-day", "source"]
+
+    @admin.display(description="US dollars")
+    def dollars(self, day):
+        return f"{find_cost(day.source, day.posts, day.users):.2f}"
+
+
+class SourceStateForm(forms.ModelForm):
+    wanted = forms.BooleanField(required=False, help_text="Whether a worker is to read it.")
+    budget = forms.DecimalField(
+        required=False,
+        min_value=0,
+        max_digits=10,
+        decimal_places=2,
+        help_text="US dollars a day (UTC) before it pauses. Empty: WALLPUSH_X_DAILY_BUDGET.",
+    )
+
+    class Meta:
+        model = SourceState
+        fields = ["wanted", "budget"]
+
+
+@admin.register(SourceState)
+class SourceStateAdmin(admin.ModelAdmin):
+    """The rest is the reader's, which writes it every two seconds."""
+
+    form = SourceStateForm
+    list_display = ["source", "state", "reason", "since", "last_message_at", "wanted", "budget"]
+    readonly_fields = [
+        *("source", "state", "reason", "since", "last_activity_at", "last_message_at", "lag"),
+        "start_asked_at",
+    ]
+    fields = [*readonly_fields, "wanted", "budget"]
+    ordering = ["source"]
+    actions = ["start", "stop"]
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+    def save_model(self, request, obj, form, change):
+        # Saving the row would bring back what the reader had written when the page was opened.
+        if "wanted" in form.changed_data:
+            (start_source if obj.wanted else stop_source)(obj.source)
+        if "budget" in form.changed_data:
+            set_budget(obj.source, obj.budget)
+
+    @admin.action(description="Start, also after it stopped by itself", permissions=["change"])
+    def start(self, request, queryset):
+        self._tell_all(request, queryset, start_source, "started")
+
+    @admin.action(description="Stop", permissions=["change"])
+    def stop(self, request, queryset):
+        self._tell_all(request, queryset, stop_source, "stopped")
+
+    def _tell_all(self, request, queryset, tell, outcome):
+        for state in queryset:
+            tell(state.source)
+            self.message_user(request, f"{state.source} is {outcome} within seconds.")
 
 
 def _pretty(value):
