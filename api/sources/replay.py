@@ -6,7 +6,7 @@ from collections import deque
 from pathlib import Path
 
 from .fresh import FreshTweets, SnowflakeIds
-from .source import Source, SourceError
+from .source import CONNECTED, Source, SourceError
 
 MAX_LINE_BYTES = 1024 * 1024
 SLOWEST, FASTEST = 0.001, 1_000_000
@@ -101,6 +101,7 @@ class ReplaySource(Source):
     def run(self, deliver):
         ids = SnowflakeIds()
         pace = Pace(self._speed)
+        self.set_status(CONNECTED)
         while not self.stopping.is_set():
             played = self._play(deliver, FreshTweets(ids), pace)
             if not self._loop:

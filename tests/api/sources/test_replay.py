@@ -43,6 +43,16 @@ def test_run_without_loop_plays_once(record):
     assert read_texts(lines) == ["tweet 1", "tweet 2", "tweet 3"]
 
 
+def test_status_tells_that_it_plays(record):
+    source = record(make_line("1"))
+    assert source.status.state == "starting"
+
+    states = []
+    source.run(lambda line: states.append(source.status.state))
+
+    assert states == ["connected"]
+
+
 def test_run_again_plays_again(record):
     source = record(make_line("1"))
 
