@@ -27,7 +27,7 @@ class Told:
     def __init__(self, *arguments):
         out, err = StringIO(), StringIO()
         try:
-            call_command("source", *arguments, stdout=out, stderr=err)
+            call_command("source", *arguments, stdout=out, stderr=err, skip_checks=False)
             self.code = 0
         except SystemExit as stop:
             self.code = stop.code

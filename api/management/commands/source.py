@@ -37,11 +37,11 @@ class Command(BaseCommand):
 
     def handle(self, *, action, **options):
         try:
-            getattr(self, action)(options)
+            getattr(self, f"run_{action}")(options)
         except DatabaseError as error:
             raise CommandError(f"The database can not be used: {error}") from error
 
-    def status(self, options):
+    def run_status(self, options):
         health = read_health(name_readers=True)
         if options["json"]:
             self.stdout.write(json.dumps(health, indent=2, ensure_ascii=False))
@@ -50,18 +50,18 @@ class Command(BaseCommand):
         if health["status"] == FAILED:
             raise SystemExit(1)
 
-    def stop(self, options):
+    def run_stop(self, options):
         name = check_name(options["name"])
         stop_source(name)
         self.stdout.write(f"{name} is stopped within seconds, until `source start {name}`.")
 
-    def start(self, options):
+    def run_start(self, options):
         name = check_name(options["name"])
         start_source(name)
         self.stdout.write(f"{name} is started within seconds, if a worker runs that reads it.")
         self.warn_if_unread(name)
 
-    def budget(self, options):
+    def run_budget(self, options):
         name = check_name(options["name"])
         if name not in CHARGING:
             raise CommandError(f"{name} costs nothing, so it needs no budget.")
