@@ -96,7 +96,23 @@ def test_status_with_troubles_that_pass_is_no_failure():
 
     assert told.code == 0
     assert told.out.startswith("degraded at ")
-    assert "paused since 2026-11-24 09:30:00 UTC (The budget of 5.00 is spent.)" in told.out
+    assert "\n  ! x: It is paused: The budget of 5.00 is spent.\n" in told.out
+    assert "\n  state               paused since 2026-11-24 09:30:00 UTC\n" in told.out
+
+
+def test_status_tells_a_remark_of_a_source_that_is_well():
+    make_reader(reason="Nothing is tracked here.")
+
+    assert (
+        "connected since 2026-11-24 09:30:00 UTC (Nothing is tracked here.)" in Told("status").out
+    )
+
+
+def test_costs_are_rounded_up():
+    make_reader()
+    ReadDay.objects.create(day=timezone.now().date(), source="x", posts=13, users=4)
+
+    assert "US dollars: 0.11, no limit" in Told("status").out
 
 
 def test_status_as_json_is_that_of_the_api_with_the_reader(client):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError
@@ -134,15 +134,16 @@ def describe_source(source):
 def describe_state(source):
     if not source["reading"]:
         return "not read"
-    reason = f" ({source['reason']})" if source["reason"] else ""
+    is_told = any(source["reason"] in problem for problem in source["problems"])
+    reason = "" if is_told or not source["reason"] else f" ({source['reason']})"
     since = f" since {show_time(source['since'])}" if source["since"] else ""
     return f"{source['state']}{since}{reason}"
 
 
 def describe_reads(reads):
     limit = ", no limit" if reads["budget"] is None else f" of {reads['budget']:.2f}"
-    spent = f"{reads['dollars']:.2f}{limit}"
-    return f"{reads['posts']} posts and {reads['users']} users, US dollars: {spent}"
+    spent = Decimal(str(reads["dollars"])).quantize(Decimal("0.01"), ROUND_UP)
+    return f"{reads['posts']} posts and {reads['users']} users, US dollars: {spent}{limit}"
 
 
 def show_time(text):
