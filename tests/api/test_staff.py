@@ -204,10 +204,10 @@ def test_what_everybody_sees_needs_no_login_and_checks_none(client, path):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_page_of_the_same_origin_adds_a_track_through_the_front(
+def test_staff_add_and_remove_tracks_through_the_front(
     live_server, make_front, push_node, admin_user
 ):
-    """The front hands on the body, the session, the token and the origin."""
+    """The front hands on the body, the session, the token and the origin, and the login of a program."""
     front = make_front(push_node, django=live_server.url.removeprefix("http://"))
     login = f"{front.url}/admin/login/?next=/admin/"
     headers = {"Origin": front.url}
@@ -221,6 +221,8 @@ def test_page_of_the_same_origin_adds_a_track_through_the_front(
         added = browser.post(f"{front.url}/api/tracks/", json={"text": "#wall"}, headers=headers)
         headers["Origin"] = "http://evil.example.com"
         refused = browser.post(f"{front.url}/api/tracks/", json={"text": "#evil"}, headers=headers)
+    basic = ("admin", "password")
+    gone = requests.delete(f"{front.url}/api/tracks/{added.json()['id']}/", auth=basic, timeout=10)
 
-    assert (added.status_code, refused.status_code) == (201, 403)
-    assert texts() == ["#wall"]
+    assert (added.status_code, refused.status_code, gone.status_code) == (201, 403, 204)
+    assert texts() == []
