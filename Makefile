@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv/bin
 
-.PHONY: run test install install-tests lint format lock bench
+.PHONY: run test install install-tests lint format lock bench soak
 
 run: install
 	@$(VENV)/python manage.py run
@@ -37,3 +37,7 @@ lock: install-tests
 
 bench: install-tests
 	for file in bench/[a-z]*.py; do $(VENV)/python -m bench.$$(basename $$file .py) || exit 1; done
+
+# Half an hour of an X that misbehaves; SOAK='--minutes 5 --seed 2' for another one.
+soak: install-tests
+	$(VENV)/python -m tests.e2e.soak_x $(SOAK)

@@ -11,21 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import PROJECT
+from tests.e2e.processes import children, command_line, descendants
 from tests.x_server import XServer
-
-
-def children(pid):
-    """Of a process that may have threads, each of which may have started some."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
-
-
-def descendants(pid):
-    return [found for child in children(pid) for found in (child, *descendants(child))]
-
-
-def command_line(pid):
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
 def run_to_its_end(stack):

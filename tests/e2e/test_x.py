@@ -93,7 +93,9 @@ def test_every_line_of_the_sample_is_accounted_for(stack, x):
         **{"problem": 3, "unknown": 1},
     }
     ids = {json.loads(line)["data"]["id"] for line in lines if b'"data"' in line}
-    assert len(stack.tweets()) == len(ids) - 2  # an edit is the same card, a withheld one is not shown
+    assert (
+        len(stack.tweets()) == len(ids) - 2
+    )  # an edit is the same card, a withheld one is not shown
     for title in ("operational-disconnect", "ConnectionException", "UsageCapExceeded"):
         assert title in stack.log("worker")
 
