@@ -1,77 +1,41 @@
+"""X's filtered stream, read without end, and what goes with it."""
+
 import logging
-import re
 import threading
-from collections import Counter
+import time
+from datetime import timedelta
 from decimal import Decimal
-from urllib.parse import urlsplit
 
-import requests
-import tweepy
-
-from .source import Source, SourceError
-from .x_client import TIMEOUT, Ended, StreamClient
-from .x_problem import describe_failure
-from .x_rules import ensure_rules, make_rule
+from .fresh import is_id
+from .ledger import LedgerUnavailable
+from .source import CONNECTED, CONNECTING, PAUSED, STOPPED, WAITING, Source
+from .x_backoff import FINAL_STATUSES, PAUSES, Backoff, make_error, read_utc_now
+from .x_chores import LEDGER_PAUSE
+from .x_client import TIMEOUT, StreamClient
+from .x_gaps import GapFiller, find_moment, make_gap
+from .x_meter import Bookkeeper, Meter
+from .x_pages import get_dict, read_message
+from .x_recheck import Recheck
+from .x_rest import RestClient
+from .x_rule_keeper import RESYNC, RuleKeeper, explain_silence
+from .x_settings import read_base_url, read_tag_prefix, read_token
 
 log = logging.getLogger(__name__)
 
-# Seconds, first and longest, doubled each time. X allows 50 connections in 15 minutes.
-PAUSES = {"closed": (1, 64), "network": (0.25, 16), "status": (5, 320), "limit": (60, 320)}
-# A connection that lasted so long was a good one, and what went before is forgotten.
-STEADY = 60
-# What `stop` leaves a connection to end by itself; looking up a name can not be interrupted.
+# What `stop` leaves everything to end by itself; looking up a name can not be interrupted.
 GRACE = 1.5
-
-LIMIT_STATUSES = (420, 429)
-FINAL_STATUSES = {
-    401: "X does not accept WALLPUSH_X_BEARER_TOKEN; copy it again from your app at X.",
-    402: "Your account at X has no credits left; buy some in X's developer console.",
-    403: "X does not let your app read the stream; see its access level in X's developer console.",
-}
-
-
-def read_token(value):
-    if not value:
-        raise SourceError("WALLPUSH_X_BEARER_TOKEN must hold the bearer token of your app at X.")
-    if not re.fullmatch(r"[!-~]+", value):
-        raise SourceError(
-            "WALLPUSH_X_BEARER_TOKEN must hold the token alone, without blanks, line ends or the word Bearer."
-        )
-    return value
-
-
-def read_base_url(value):
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or re.search(r"[\s?#@]", value):
-        raise SourceError(
-            "WALLPUSH_X_BASE_URL must be an address like https://api.x.com, without user or query."
-        )
-    return value.rstrip("/")
-
-
-class Backoff:
-    """How long to wait before the next connection: longer each time that nothing good came."""
-
-    def __init__(self, pauses):
-        self._pauses = pauses
-        self._failures = Counter()
-
-    def find_pause(self, ended):
-        if ended.lasted >= STEADY:
-            self._failures.clear()
-        cause = "limit" if ended.status in LIMIT_STATUSES else ended.cause
-        first, longest = self._pauses[cause]
-        pause = min(longest, first * 2 ** self._failures[cause])
-        self._failures[cause] += pause < longest
-        return pause
+# Seconds that X may take to find a post by search, and to match a rule that it has taken.
+SETTLE = 20
+# How much of that is added to the moment of connecting: X's clock is not ours.
+SKEW = 0.25
+# Seconds: how often the ledger is asked for tracks and the budget.
+TICK = 2.0
+# How many of these until it is asked for open gaps, and for tweets to be rechecked.
+GAPS_TICKS, RECHECK_TICKS = 2, 8
 
 
 class XSource(Source):
-    """X's filtered stream, through tweepy."""
+    """The stream in one thread, and beside it rules, gaps, rechecks and the books, each in its own."""
 
     name = "x"
 
@@ -86,30 +50,75 @@ class XSource(Source):
         user_price=Decimal("0.010"),
         recheck_minutes=15,
         recheck_reads=5000,
-        keywords=(),
+        ledger=None,
         timeout=TIMEOUT,
         pauses=PAUSES,
-        ledger=None,
+        settle=SETTLE,
+        tick=TICK,
+        resync=RESYNC,
+        clock=read_utc_now,
     ):
         super().__init__(ledger)
-        self._rules = list(dict.fromkeys(make_rule(keyword) for keyword in keywords))
-        self._rules_known = False
-        self._backoff = Backoff(pauses)
-        self._client = StreamClient(
-            read_token(bearer_token), base_url=read_base_url(base_url), timeout=timeout, source=self
-        )
+        self.clock = clock
+        self.pauses = pauses
+        self.deliver = None
+        self._settle = settle
+        self._tick = tick
+        self._backoff = Backoff(pauses, clock)
         self._over = threading.Event()
+        self._nudge = threading.Event()
         self._failure = None
+        self._x = {
+            "token": read_token(bearer_token),
+            "base_url": read_base_url(base_url),
+            "timeout": timeout,
+        }
+        self._client = StreamClient(**self._x, office=self)
+        self._meter = Meter(post_price=post_price, user_price=user_price, clock=clock)
+        self._rules = RuleKeeper(
+            self,
+            RestClient(**self._x),
+            prefix=read_tag_prefix(tag_prefix),
+            retweets=retweets,
+            tick=tick,
+            resync=resync,
+        )
+        self._gaps = self._make_gaps(retweets)
+        self._recheck = self._make_recheck(recheck_minutes, recheck_reads)
+        self._books = Bookkeeper(self, self._meter, tick)
+        self._reader = threading.Thread(target=self._read, name="x", daemon=True)
+
+    def _make_gaps(self, retweets):
+        return GapFiller(
+            self,
+            RestClient(**self._x),
+            rules=self._rules,
+            meter=self._meter,
+            settle=self._settle,
+            retweets=retweets,
+            tick=GAPS_TICKS * self._tick,
+        )
+
+    def _make_recheck(self, minutes, reads):
+        return Recheck(
+            self,
+            RestClient(**self._x),
+            meter=self._meter,
+            minutes=minutes,
+            reads=reads,
+            tick=RECHECK_TICKS * self._tick,
+        )
 
     def run(self, deliver):
-        reader = threading.Thread(target=self._read, args=(deliver,), name="x", daemon=True)
-        reader.start()
-        self._over.wait()
-        if self.stopping.is_set():
-            self._client.hang_up()
-            reader.join(GRACE)
-        else:
-            reader.join()
+        self.deliver = deliver
+        threads = [self._reader, self._rules, self._gaps, self._recheck]
+        try:
+            for thread in (*threads, self._books):
+                thread.start()
+            self._over.wait()
+        finally:
+            self.stopping.set()
+            self._end(threads)
         if self._failure:
             raise self._failure
 
@@ -117,35 +126,133 @@ class XSource(Source):
         super().stop()
         self._over.set()
 
-    def _read(self, deliver):
+    def _end(self, threads):
+        until = time.monotonic() + GRACE
+        self._nudge.set()
+        self._client.leave()
+        for chore in (self._rules, self._gaps, self._recheck):
+            chore.hang_up()
+        for thread in threads:
+            thread.join(max(until - time.monotonic(), 0))
+        self._books.end(max(until - time.monotonic(), 0))
+        self.set_status(STOPPED, str(self._failure or ""))
+
+    # The stream.
+
+    def _read(self):
         try:
             while not self.stopping.is_set():
-                ended = self._read_once(deliver)
-                if ended and not self.stopping.is_set():
-                    self._pause_after(ended)
+                obstacle = self._find_obstacle()
+                if obstacle:
+                    self._wait(*obstacle)
+                else:
+                    self._read_once()
         except BaseException as error:  # it belongs to the thread that called `run`
-            self._failure = error
-        finally:
-            self._over.set()
+            self.fail(error)
 
-    def _read_once(self, deliver):
-        """Why the connection ended, or why there was none."""
-        try:
-            if not self._rules_known:
-                ensure_rules(self._client, self._rules)
-                self._rules_known = True
-        except tweepy.HTTPException as error:
-            status = error.response.status_code
-            return Ended("status", f"X refused the rules, {self._client.describe(status)}", status)
-        except requests.RequestException as error:
-            return Ended("network", f"X can not be reached: {describe_failure(error)}.")
-        return None if self.stopping.is_set() else self._client.read(deliver)
+    def _find_obstacle(self):
+        """Why there is nothing to connect for: a state and the reason. None: there is."""
+        if not self._meter.is_ready:
+            return WAITING, "What was read today is asked for: it tells what is left of the budget."
+        if self._meter.is_spent():
+            return PAUSED, self._meter.describe()
+        if not self._rules.is_synced.is_set():
+            return WAITING, self._rules.trouble or "X is asked for its rules."
+        if not self._rules.book.total:
+            return WAITING, explain_silence(self._rules.book)
+        return None
+
+    def _wait(self, state, reason):
+        if state == PAUSED != self.status.state:
+            log.warning("Reading X is paused. %s", reason)
+        self.set_status(state, reason)
+        self._nudge.wait(self._tick)
+        self._nudge.clear()
+
+    def _read_once(self):
+        self.set_status(CONNECTING)
+        ended = self._client.read()
+        if ended and not self.stopping.is_set():
+            self._pause_after(ended)
 
     def _pause_after(self, ended):
         if ended.status in FINAL_STATUSES:
-            raise SourceError(f"{FINAL_STATUSES[ended.status]} {ended.reason}")
+            raise make_error(ended)
         if ended.status == 409:  # no rules: somebody deleted ours
-            self._rules_known = False
+            self._rules.distrust()
         pause = self._backoff.find_pause(ended)
-        log.warning("%s Connecting again in %g s.", ended.reason, pause)
+        told = f"{ended.reason} Connecting again in {pause:g} s."
+        log.warning("%s", told)
+        self.set_status(WAITING, told)
         self.stopping.wait(pause)
+
+    # What the connection calls.
+
+    def admit(self):
+        """Before the first line. False if nobody wants it any more."""
+        if self.stopping.is_set() or self._find_obstacle() or not self._surely_open_gaps():
+            return False
+        self.set_status(CONNECTED, self._find_remark())
+        log.info("Connected to the stream of X.")
+        return True
+
+    def take(self, line):
+        message = read_message(line)
+        if message:
+            self._meter.count(message)
+            self._note_time(message)
+        self.deliver(line)
+        if self._meter.is_spent():
+            self._client.leave()
+
+    def _note_time(self, message):
+        post_id = get_dict(message, "data").get("id")
+        if is_id(post_id):
+            self.note_lag(find_moment(int(post_id)))
+
+    def _find_remark(self):
+        if self._rules.book.active:
+            return ""
+        return "Nothing is tracked here: what comes is from rules of others at X."
+
+    def _surely_open_gaps(self):
+        """What was missed until now is remembered before anything new moves the positions."""
+        told = False
+        while not self.stopping.is_set():
+            try:
+                self._open_gaps()
+                return True
+            except LedgerUnavailable as error:
+                if not told:
+                    log.warning("X waits, what is remembered can not be reached: %s", error)
+                told = True
+                self.stopping.wait(LEDGER_PAUSE)
+        return False
+
+    def _open_gaps(self):
+        until = self.clock() + timedelta(seconds=self._settle * SKEW)
+        positions = self.ledger.read_positions()
+        active = self._rules.book.active.values()
+        gaps = [make_gap(each, positions.get(each.term), until) for each in active]
+        self.ledger.open_gaps([gap for gap in gaps if gap])
+        self.announce_gaps()
+
+    # What the chores call.
+
+    def fail(self, error):
+        """Ends the run with this error."""
+        self._failure = self._failure or error
+        self._over.set()
+
+    def reconsider(self):
+        """Something changed that may end a pause, or the connection."""
+        if self.status.state == CONNECTED and self._find_obstacle():
+            self._client.leave()
+        self._nudge.set()
+
+    def announce_gaps(self):
+        self._gaps.wake()
+
+    def find_settled_time(self):
+        """When X surely matches a rule that it has taken now."""
+        return self.clock() + timedelta(seconds=self._settle)

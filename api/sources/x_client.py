@@ -4,7 +4,6 @@ import contextlib
 import logging
 import sys
 import time
-from typing import NamedTuple
 
 import requests
 import tweepy
@@ -12,6 +11,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
+from .x_backoff import Ended, read_reset
 from .x_problem import describe_failure, describe_problem, read_problem
 
 log = logging.getLogger(__name__)
@@ -38,15 +38,6 @@ def drop_debug(record):
 logging.getLogger("tweepy.client").addFilter(drop_debug)
 
 
-class Ended(NamedTuple):
-    """Why a connection is over, or why there is none: "closed", "network" or "status"."""
-
-    cause: str
-    reason: str
-    status: int = 0
-    lasted: float = 0.0
-
-
 class HostRewrite(HTTPAdapter):
     """Sends what tweepy sends to its fixed host to another one; keeps the last response at hand."""
 
@@ -63,91 +54,96 @@ class HostRewrite(HTTPAdapter):
         self.response = super().send(request, **options)
         return self.response
 
+    def hang_up(self):
+        """Ends what is being read, from another thread."""
+        response = self.response
+        if response is not None:
+            # Any of these says that it is over already.
+            with contextlib.suppress(OSError, ValueError, RuntimeError):
+                response.raw.shutdown()
+
 
 class StreamClient(tweepy.StreamingClient):
-    """`read` is one connection; whether and when another one follows is for the source to decide."""
+    """`read` is one connection; whether and when another one follows is for the source to decide.
 
-    def __init__(self, token, *, base_url, timeout, source):
+    `office` is told: `admit()` before the first line, False if it is not wanted any more; `take(line)`;
+    `note_activity()`.
+    """
+
+    def __init__(self, token, *, base_url, timeout, office):
         super().__init__(token, return_type=dict)
         self._adapter = HostRewrite(base_url, timeout)
         self.session.mount(TWEEPY_HOST, self._adapter)
-        self._source = source
-        self._deliver = None
+        self._office = office
+        self._leaving = False
         self._connected_at = None
         self._ended = None
         self._failure = None
 
-    def read(self, deliver):
-        """Why it ended; None after `stop`. Raises what `deliver` raises."""
-        self._deliver = deliver
+    def read(self):
+        """Why it ended; None after `leave`. Raises what `office.take` raises."""
+        self._leaving = False
         self._connected_at = self._ended = self._failure = None
         self.filter(**FIELDS)
         if self._failure:
             raise self._failure
         return self._ended
 
-    def hang_up(self):
-        """Ends the connection from another thread, while it waits for X to say something."""
+    def leave(self):
+        """Ends the connection from any thread, also while it waits for X to say something."""
+        self._leaving = True
         self.disconnect()
-        response = self._adapter.response
-        if response is not None:
-            # Any of these says that it is over already.
-            with contextlib.suppress(OSError, ValueError, RuntimeError):
-                response.raw.shutdown()
+        self._adapter.hang_up()
 
     def describe(self, status):
         """Why a request was refused. X may repeat what was sent, so the token is taken out."""
         reason = describe_problem(read_problem(self._adapter.response))
         return f"HTTP {status}: {reason.replace(self.bearer_token, '…')}"
 
-    def _end(self, cause, reason, status=0):
+    def _end(self, cause, reason, status=0, reset=0):
         self.disconnect()
-        lasted = time.monotonic() - self._connected_at if self._connected_at else 0.0
-        self._ended = Ended(cause, reason, status, lasted)
+        if not self._leaving:
+            lasted = time.monotonic() - self._connected_at if self._connected_at else 0.0
+            self._ended = Ended(cause, reason, status, lasted, reset)
 
     # What tweepy calls.
 
     def on_connect(self):
-        if self._source.stopping.is_set():
-            self.disconnect()
-            return
         self._connected_at = time.monotonic()
-        self._source.note_activity()
-        log.info("Connected to the stream of X.")
+        self._office.note_activity()
+        if not self._office.admit():
+            self._leaving = True
+            self.disconnect()
 
     def on_data(self, raw_data):
-        self._source.note_activity()
-        if self._source.stopping.is_set():
+        self._office.note_activity()
+        if self._leaving:
             return
         try:
-            self._deliver(raw_data)
+            self._office.take(raw_data)
         except Exception as error:  # tweepy would take some for a network error and log others
             self._failure = error
             self.disconnect()
 
     def on_keep_alive(self):
-        self._source.note_activity()
+        self._office.note_activity()
 
     def on_closed(self, response):
         self._end("closed", "X closed the stream.")
 
     def on_connection_error(self):
         reason = describe_failure(sys.exception())
-        if self._source.stopping.is_set():
-            self.disconnect()
-        elif self._connected_at:
+        if self._connected_at:
             self._end("closed", f"The connection to X broke: {reason}.")
         else:
             self._end("network", f"X can not be reached: {reason}.")
 
     def on_request_error(self, status_code):
-        if self._source.stopping.is_set():
-            self.disconnect()
-        else:
-            self._end("status", f"X refused the stream, {self.describe(status_code)}", status_code)
+        told = f"X refused the stream, {self.describe(status_code)}"
+        self._end("status", told, status_code, read_reset(self._adapter.response.headers))
 
     def on_exception(self, exception):
-        if self._source.stopping.is_set():
+        if self._leaving:
             return
         network = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
         if isinstance(exception, network):

@@ -9,15 +9,18 @@ def read_problem(response):
     """The body of a refusal; an empty one if it is no JSON object, as from a proxy in between."""
     try:
         problem = response.json()
-    except requests.RequestException:
+    except (requests.RequestException, RecursionError):
         return {}
     return problem if isinstance(problem, dict) else {}
 
 
 def describe_problem(problem):
-    details = problem.get("details") or [problem.get("detail") or problem.get("title")]
+    details = problem.get("details")
+    if not details or not isinstance(details, list):
+        details = [problem.get("detail") or problem.get("title")]
     reason = " ".join(str(detail) for detail in details if detail)
-    return " ".join(reason.split())[:LONGEST] or "X gave no reason."
+    reason = " ".join(reason.split())[:LONGEST] or "X gave no reason"
+    return reason if reason[-1] in ".!?" else f"{reason}."
 
 
 def describe_failure(error):

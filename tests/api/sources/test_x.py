@@ -8,33 +8,23 @@ import pytest
 import requests
 
 from api.sources import SourceError, make_source
-from api.sources.x import PAUSES, Backoff, XSource
-from api.sources.x_client import FIELDS, Ended
+from api.sources.ledger import Ledger, make_track
+from api.sources.x_backoff import PAUSES, Backoff, Ended
+from api.sources.x_client import FIELDS
+from tests.api.sources.conftest import SHORT
 from tests.x_server import (
     CREDITS_DEPLETED,
     OPERATIONAL_DISCONNECT,
-    RULES_PATH,
     STREAM_PATH,
     TOKEN,
     TOO_MANY_CONNECTIONS,
     XServer,
 )
 
-SHORT = dict.fromkeys(PAUSES, (0.001, 0.01))
 ENDLESS = dict.fromkeys(PAUSES, (3600, 3600))
 TWEET = {"data": {"id": "1", "text": "hello"}, "matching_rules": [{"id": "5"}]}
 # Seconds, well below any pause or time-out. At once: the connection is over as well, not only left.
 AT_ONCE, SOON = 1, 2
-
-
-@pytest.fixture
-def make(x):
-    def source(*keywords, token=TOKEN, url=None, pauses=SHORT, timeout=(5, 5)):
-        return XSource(
-            token, base_url=url or x.url, keywords=keywords, pauses=pauses, timeout=timeout
-        )
-
-    return source
 
 
 def encode(message):
@@ -67,8 +57,8 @@ def test_stream_is_asked_for_what_a_wall_needs(x, make, start):
 
 
 def test_settings_make_a_source_that_reads(x, start):
-    options = {"x_base_url": x.url + "/", "x_bearer_token": TOKEN, "keywords": ["#wall"]}
-    run = start(make_source("x", options))
+    options = {"x_base_url": x.url + "/", "x_bearer_token": TOKEN, "x_retweets": False}
+    run = start(make_source("x", options, Ledger([make_track("#wall")])))
     x.send(TWEET)
 
     assert run.wait_for_lines(1) == [encode(TWEET)]
@@ -123,117 +113,6 @@ def test_error_of_deliver_comes_out_of_run(x, make, start, error):
 
     assert run.error is error
     assert x.connections == 1
-
-
-# Rules.
-
-
-def get_rules(x):
-    return [(rule["value"], rule.get("tag")) for rule in x.rules.stored]
-
-
-def test_missing_rules_are_added_and_others_stay(x, make, start):
-    x.rules.add("cats", tag="somebody else")
-    x.rules.add("#old -is:nullcast", tag="wallpush:old")
-    x.rules.add("#wall -is:nullcast", tag="wallpush:wall")
-    start(make("#Wall", "#wall", "django con"))
-    x.wait_until_connected()
-
-    assert get_rules(x) == [
-        ("cats", "somebody else"),
-        ("#old -is:nullcast", "wallpush:old"),
-        ("#wall -is:nullcast", "wallpush:wall"),
-        ("#Wall -is:nullcast", "wallpush:wall"),
-        ('"django con" -is:nullcast', "wallpush:django con"),
-    ]
-
-
-def test_rules_that_are_there_are_not_sent_again(x, make, start):
-    x.rules.add("#wall -is:nullcast", tag="wallpush:wall")
-    start(make("#wall"))
-    x.wait_until_connected()
-
-    assert [(request.method, request.path) for request in x.requests] == [
-        ("GET", RULES_PATH),
-        ("GET", STREAM_PATH),
-    ]
-
-
-def test_rules_of_others_are_enough(x, make, start):
-    x.rules.add("cats")
-    start(make())
-    x.wait_until_connected()
-
-    assert get_rules(x) == [("cats", None)]
-
-
-def test_no_rules_at_all_ends_the_run(x, make, start):
-    run = start(make())
-    run.wait_until_over()
-
-    assert isinstance(run.error, SourceError)
-    assert str(run.error) == (
-        "X has no rules, so it would send nothing: name what to show in WALLPUSH_KEYWORDS."
-    )
-    assert get_stream_requests(x) == []
-
-
-@pytest.mark.parametrize("status", [200, 400, 422])
-@pytest.mark.parametrize("all_or_nothing", [False, True])
-def test_refused_rule_is_told_and_the_others_are_added(
-    x, make, start, warnings, status, all_or_nothing
-):
-    x.rules.refused = {"bad -is:nullcast": "Reference to a word that\n X does not like."}
-    x.rules.refused_status, x.rules.all_or_nothing = status, all_or_nothing
-    start(make("good", "bad", "fine"))
-    x.wait_until_connected()
-
-    assert [value for value, _ in get_rules(x)] == ["good -is:nullcast", "fine -is:nullcast"]
-    assert warnings.read_all() == [
-        "X refused the rule bad -is:nullcast: Reference to a word that X does not like."
-    ]
-
-
-def test_refusal_of_every_rule_ends_the_run(x, make, start):
-    x.rules.refused = {"bad -is:nullcast": "No."}
-    run = start(make("bad"))
-    run.wait_until_over()
-
-    assert str(run.error) == (
-        "X refused every rule made from WALLPUSH_KEYWORDS, so it would send nothing: No."
-    )
-
-
-def test_rule_of_others_with_the_same_value_is_told(x, make, start, warnings):
-    x.rules.add("#wall -is:nullcast", tag="theirs")
-    start(make("#wall"))
-    x.wait_until_connected()
-
-    assert warnings.read_all() == [
-        "X refused the rule #wall -is:nullcast: it is there already under another tag,"
-        " so its tweets do not count for our keyword."
-    ]
-
-
-def test_what_was_done_about_rules_is_logged(x, make, start, caplog):
-    caplog.set_level(logging.INFO)
-    x.rules.add("cats")
-    start(make("#wall", "x"))
-    x.wait_until_connected()
-
-    assert (
-        "Rules at X: 1 there before, 2 added (#wall -is:nullcast, x -is:nullcast), none removed."
-    ) in [record.getMessage() for record in caplog.records]
-
-
-def test_rules_deleted_by_others_are_added_again(x, make, start):
-    start(make("#wall"))
-    x.wait_until_connected()
-    x.rules.stored.clear()
-    x.close()
-    x.wait_until_connected(2)
-
-    assert get_rules(x) == [("#wall -is:nullcast", "wallpush:wall")]
 
 
 # Ends of connections.
@@ -333,7 +212,7 @@ def test_wrong_token_ends_the_run(x, make, start):
 
     assert str(run.error) == (
         "X does not accept WALLPUSH_X_BEARER_TOKEN; copy it again from your app at X."
-        " X refused the rules, HTTP 401: Unauthorized"
+        " X refused the rules, HTTP 401: Unauthorized."
     )
 
 
@@ -361,7 +240,7 @@ def test_unreachable_x_is_tried_again(make, start, warnings):
     assert lines == [encode(TWEET)]
     assert told == (
         f"X can not be reached: HTTPConnection(host='127.0.0.1', port={port}): Failed to establish"
-        " a new connection: [Errno 111] Connection refused. Connecting again in 0.001 s."
+        " a new connection: [Errno 111] Connection refused. Trying again in 0.001 s."
     )
 
 
