@@ -136,7 +136,7 @@ class Lists:
         self._owner = {"id": "2072000000000000001", "name": "Wall", "username": "the_wall"}
         self._ids = itertools.count(1780000000000000001)
         self._verifier = Verifier(self.credentials)
-        self._refused = {}
+        self.refused = {}
         self._limit = self._window = self._left = None
         self._reset = 0
         self._lock = threading.Lock()
@@ -155,7 +155,7 @@ class Lists:
     def refuse(self, user_id, code, detail, kind="about:blank"):
         """Whoever is asked to take this user into a list says no."""
         body = {"title": "Forbidden", "detail": detail, "type": kind, "status": code}
-        self._refused[user_id] = code, body
+        self.refused[user_id] = code, body
 
     def limit_adds(self, limit, window):
         self._limit = self._left = limit
@@ -218,8 +218,8 @@ class Lists:
             return describe_missing("list", "id", list_id)
         if found.owner_id != self._owner["id"]:
             return describe_forbidden("You are not the owner of this list.")
-        if user_id in self._refused:
-            return self._refused[user_id]
+        if user_id in self.refused:
+            return self.refused[user_id]
         if not self._world.is_user(user_id):
             return describe_missing("user", "user_id", user_id)
         if user_id not in found.members and len(found.members) >= MAX_MEMBERS:
