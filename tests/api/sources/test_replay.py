@@ -277,7 +277,7 @@ def test_unknown_source_is_refused():
     with pytest.raises(SourceError) as caught:
         make_source("mastodon", {})
 
-    assert str(caught.value) == "WALLPUSH_SOURCE must be replay or x, not 'mastodon'."
+    assert str(caught.value) == "WALLPUSH_SOURCE must be one of replay, x, bluesky, not 'mastodon'."
 
 
 class Clock:
