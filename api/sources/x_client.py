@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import socket
 import sys
 import time
 
@@ -42,10 +43,21 @@ class HostRewrite(HTTPAdapter):
     """Sends what tweepy sends to its fixed host to another one; keeps the last response at hand."""
 
     def __init__(self, base_url, timeout):
-        super().__init__()
         self._base_url = base_url
         self._timeout = timeout
+        self._socket = None
         self.response = None
+        super().__init__()
+
+    def init_poolmanager(self, *args, **options):
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": track_connections(urllib3.HTTPConnectionPool, self._note_socket),
+            "https": track_connections(urllib3.HTTPSConnectionPool, self._note_socket),
+        }
+
+    def _note_socket(self, connected):
+        self._socket = connected
 
     def send(self, request, **options):
         request.url = request.url.replace(TWEEPY_HOST, self._base_url, 1)
@@ -55,12 +67,29 @@ class HostRewrite(HTTPAdapter):
         return self.response
 
     def hang_up(self):
-        """Ends what is being read, from another thread."""
+        """Ends what is being waited for or read, from another thread."""
         response = self.response
-        if response is not None:
-            # Any of these says that it is over already.
-            with contextlib.suppress(OSError, ValueError, RuntimeError):
+        # Any of these says that it is over already.
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            if response is not None:
                 response.raw.shutdown()
+        with contextlib.suppress(OSError):
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def track_connections(pool_class, note):
+    """The pool, whose connections tell their sockets: until X answers, nothing else leads to them."""
+
+    class TrackedConnection(pool_class.ConnectionCls):
+        def connect(self):
+            super().connect()
+            note(self.sock)
+
+    class TrackedPool(pool_class):
+        ConnectionCls = TrackedConnection
+
+    return TrackedPool
 
 
 class StreamClient(tweepy.StreamingClient):
@@ -96,9 +125,9 @@ class StreamClient(tweepy.StreamingClient):
         self._adapter.hang_up()
 
     def describe(self, status):
-        """Why a request was refused. X may repeat what was sent, so the token is taken out."""
-        reason = describe_problem(read_problem(self._adapter.response))
-        return f"HTTP {status}: {reason.replace(self.bearer_token, '…')}"
+        """Why a request was refused, without the token."""
+        problem = read_problem(self._adapter.response, (self.bearer_token,))
+        return f"HTTP {status}: {describe_problem(problem)}"
 
     def _end(self, cause, reason, status=0, reset=0):
         self.disconnect()

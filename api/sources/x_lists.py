@@ -1,6 +1,5 @@
 """Lists at X, through tweepy: what an account owns, and whom it takes in. Requests are signed for the account."""
 
-import json
 import logging
 import re
 from typing import NamedTuple
@@ -9,10 +8,10 @@ import requests
 import tweepy
 
 from .source import SourceError
-from .x_backoff import Ended, XTrouble, read_reset
+from .x_backoff import Ended, XTrouble
 from .x_client import TIMEOUT, TWEEPY_HOST, HostRewrite, drop_debug
 from .x_pages import get_dict, get_dicts
-from .x_problem import describe_problem, read_problem
+from .x_problem import describe_problem
 from .x_rest import MAX_PAGES, RestClient
 
 # At DEBUG these log what is signed and the signature.
@@ -72,7 +71,7 @@ class ListClient(RestClient):
     def __init__(self, credentials, *, base_url, timeout=TIMEOUT):
         check_credentials(credentials)
         base_url = base_url.rstrip("/")
-        self._secrets = [json.dumps(secret)[1:-1] for secret in credentials]
+        self._secrets = tuple(credentials)
         self._client = tweepy.Client(**credentials._asdict(), return_type=dict)
         self._client.session = SigningSession(base_url)
         self._adapter = HostRewrite(base_url, timeout)
@@ -130,19 +129,6 @@ class ListClient(RestClient):
                 return describe_problem(trouble.problem)
             raise
         return "" if get_dict(answer, "data").get("is_member") is True else describe_answer(answer)
-
-    def _explain(self, what, response):
-        problem = self._hide_secrets(read_problem(response))
-        status = response.status_code
-        told = f"X refused {what}, HTTP {status}: {describe_problem(problem)}"
-        return XTrouble(Ended("status", told, status, 0.0, read_reset(response.headers)), problem)
-
-    def _hide_secrets(self, problem):
-        """X may repeat what was sent."""
-        text = json.dumps(problem, ensure_ascii=False)
-        for secret in self._secrets:
-            text = text.replace(secret, "…")
-        return json.loads(text)
 
 
 def read_list(item):

@@ -1,17 +1,25 @@
 """Why something went wrong between X and us, in one line."""
 
+import json
+
 import requests
 
 LONGEST = 300
 
 
-def read_problem(response):
-    """The body of a refusal; an empty one if it is no JSON object, as from a proxy in between."""
+def read_problem(response, secrets):
+    """The body of a refusal; an empty one if it is no JSON object, as from a proxy in between.
+
+    X may repeat what was sent, so the secrets are taken out, before anything is cut.
+    """
     try:
         problem = response.json()
+        text = json.dumps(problem, ensure_ascii=False)
     except (requests.RequestException, RecursionError):
         return {}
-    return problem if isinstance(problem, dict) else {}
+    for secret in secrets:
+        text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], "…")
+    return json.loads(text) if isinstance(problem, dict) else {}
 
 
 def describe_problem(problem):

@@ -24,7 +24,7 @@ class RestClient:
     """Each method asks once and gives X's answer, a dict. Raises XTrouble. For one thread."""
 
     def __init__(self, token, *, base_url, timeout=TIMEOUT):
-        self._token = token
+        self._secrets = (token,)
         self._client = tweepy.Client(token, return_type=dict)
         self._adapter = HostRewrite(base_url, timeout)
         self._client.session.mount(TWEEPY_HOST, self._adapter)
@@ -107,10 +107,9 @@ class RestClient:
         response = self._adapter.response
         if response is None or response.ok:
             return XTrouble(Ended("status", f"X answered {what} with what can not be read."))
-        problem = read_problem(response)
-        reason = describe_problem(problem).replace(self._token, "…")
+        problem = read_problem(response, self._secrets)
         status = response.status_code
-        told = f"X refused {what}, HTTP {status}: {reason}"
+        told = f"X refused {what}, HTTP {status}: {describe_problem(problem)}"
         return XTrouble(Ended("status", told, status, 0.0, read_reset(response.headers)), problem)
 
 
