@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db import transaction
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.html import format_html, format_html_join
 
 from .controls import find_cost, set_budget, start_source, stop_source
@@ -24,6 +24,7 @@ from .models import (
     fold_text,
 )
 from .publish import hide_tweets, show_tweets
+from .removal import purge_authors, purge_tweets
 from .tasks import announce
 from .tracks import (
     TrackError,
@@ -37,7 +38,30 @@ from .tracks import (
     tell_next,
 )
 
+MAX_PURGED = 500
+
 admin.site.site_header = admin.site.site_title = "wallpush"
+
+
+def confirm_purge(model_admin, request, queryset, purge):
+    """Asks first: what is removed for good does not come back. Then does it, and tells the screens."""
+    if queryset.count() > MAX_PURGED:
+        sentence = f"Up to {MAX_PURGED} are removed at a time: choose fewer."
+        model_admin.message_user(request, sentence, messages.ERROR)
+        return None
+    if "confirmed" not in request.POST:
+        return render(
+            request,
+            "admin/api/remove_for_good.html",
+            model_admin.admin_site.each_context(request)
+            | {"title": "Remove for good?", "opts": model_admin.model._meta, "rows": queryset},
+        )
+    pks = purge()
+    transaction.on_commit(lambda: announce(pks))
+    tweets = "1 tweet was" if len(pks) == 1 else f"{len(pks)} tweets were"
+    sentence = f"{tweets} removed, or changed because they quoted one."
+    model_admin.message_user(request, sentence, messages.SUCCESS)
+    return None
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -61,7 +85,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 class TweetAdmin(ReadOnlyAdmin):
     """Tweets are never deleted here: a screen that shows one would keep it. Hiding takes it from all of them."""
 
-    actions = ["hide_from_every_wall", "show_again"]
+    actions = ["hide_from_every_wall", "show_again", "remove_for_good"]
     list_display = ["created_at", "author", "shown_text", "lang", "visibility", "is_published"]
     list_display_links = ["shown_text"]
     list_select_related = ["author"]
@@ -136,8 +160,16 @@ class TweetAdmin(ReadOnlyAdmin):
     def show_again(self, request, queryset):
         self._moderate(request, show_tweets, queryset, "shown again")
 
+    @admin.action(description="Remove for good", permissions=["purge"])
+    def remove_for_good(self, request, queryset):
+        ids = list(queryset.filter(removed_at=None).values_list("source_id", flat=True))
+        return confirm_purge(self, request, queryset, lambda: purge_tweets(ids))
+
     def has_moderate_permission(self, request):
         return request.user.has_perm("api.change_tweet")
+
+    def has_purge_permission(self, request):
+        return request.user.has_perm("api.delete_tweet")
 
     def _moderate(self, request, change, queryset, outcome):
         pks = change(list(queryset.values_list("pk", flat=True)))
@@ -148,6 +180,7 @@ class TweetAdmin(ReadOnlyAdmin):
 
 @admin.register(Author)
 class AuthorAdmin(ReadOnlyAdmin):
+    actions = ["remove_for_good"]
     list_display = ["source_id", "username", "name", "verified", "protected", "source"]
     ordering = ["-id"]
     search_fields = ["username__lower", "source_id__exact"]
@@ -155,6 +188,14 @@ class AuthorAdmin(ReadOnlyAdmin):
 
     def get_search_results(self, request, queryset, search_term):
         return super().get_search_results(request, queryset, search_term.removeprefix("@").lower())
+
+    @admin.action(description="Remove for good, with all their tweets", permissions=["purge"])
+    def remove_for_good(self, request, queryset):
+        ids = list(queryset.values_list("source_id", flat=True))
+        return confirm_purge(self, request, queryset, lambda: purge_authors(ids))
+
+    def has_purge_permission(self, request):
+        return request.user.has_perm("api.delete_author")
 
 
 @admin.register(Keyword)

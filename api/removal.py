@@ -17,6 +17,7 @@ from .models import Author, SetAside, Tweet
 
 # Codes by which X withholds a post everywhere (XX) or for a copyright complaint (XY).
 EVERYWHERE = {"XX", "XY"}
+PURGED = "purged"
 _CHUNK = 500
 _EMPTY_CONTENT = {
     "url": None,
@@ -90,6 +91,27 @@ def remove_author(source_id, reason):
     return list(dict.fromkeys(pks))
 
 
+@transaction.atomic
+def purge_tweets(ids):
+    """Removes tweets on somebody's request, and what was set aside of them. Returns keys to be published."""
+    _forget_asides(ids)
+    return remove_tweets(ids, PURGED)
+
+
+@transaction.atomic
+def purge_authors(source_ids):
+    """Removes authors and their tweets on somebody's request. Returns keys to be published."""
+    _forget_asides(source_ids)
+    pks = [pk for source_id in source_ids for pk in remove_author(source_id, PURGED)]
+    return list(dict.fromkeys(pks))
+
+
+def _forget_asides(ids):
+    """What was set aside may hold a tweet, or an author, as it came."""
+    for id in ids:
+        SetAside.objects.filter(message__contains=f'"{id}"').delete()
+
+
 def _erase(condition, reason):
     shown = Tweet.objects.select_for_update().filter(condition, removed_at=None)
     pks = list(shown.order_by("pk").values_list("pk", flat=True))
@@ -104,11 +126,6 @@ def _erase(condition, reason):
         published_at=None,
     )
     return pks
-
-
-def forget_asides(source_id):
-    """What was set aside may hold a tweet, or an author, as it came."""
-    SetAside.objects.filter(message__contains=f'"{source_id}"').delete()
 
 
 def _blank_quotes(condition):

@@ -375,3 +375,60 @@ def test_sources_can_not_be_changed_by_who_may_only_look(guest):
     assert guest.get(reverse("admin:api_sourcestate_add")).status_code == 403
     state.refresh_from_db()
     assert state.wanted
+
+
+AUTHORS = reverse("admin:api_author_changelist")
+
+
+def remove_for_good(client, address, row, **more):
+    return client.post(
+        address, {"action": "remove_for_good", "_selected_action": row.pk} | more, follow=True
+    )
+
+
+def test_tweet_is_removed_for_good_once_it_is_confirmed(
+    admin_client, announced, django_capture_on_commit_callbacks
+):
+    tweet = make_tweet(text="<b>Oh</b> no")
+
+    asked = remove_for_good(admin_client, TWEETS, tweet)
+    assert "&lt;b&gt;Oh&lt;/b&gt; no" in asked.content.decode()
+    assert Tweet.objects.get().removed_at is None
+
+    with django_capture_on_commit_callbacks(execute=True):
+        done = remove_for_good(admin_client, TWEETS, tweet, confirmed="yes")
+    assert "1 tweet was removed, or changed because they quoted one." in done.content.decode()
+    assert (Tweet.objects.get().removal, Tweet.objects.get().text) == ("purged", "")
+    assert announced() == [tweet.pk]
+
+
+def test_author_is_removed_for_good_with_their_tweets(admin_client, db):
+    author = make_author()
+    make_tweet(author=author)
+    kept = make_tweet()
+
+    remove_for_good(admin_client, AUTHORS, author, confirmed="yes")
+
+    assert list(Tweet.objects.filter(removed_at=None)) == [kept]
+
+
+def test_many_are_not_removed_for_good_at_once(admin_client, db, monkeypatch):
+    monkeypatch.setattr("api.admin.MAX_PURGED", 0)
+    tweet = make_tweet()
+
+    answer = remove_for_good(admin_client, TWEETS, tweet, confirmed="yes")
+
+    assert "Up to 0 are removed at a time: choose fewer." in answer.content.decode()
+    assert Tweet.objects.get().removed_at is None
+
+
+def test_nothing_is_removed_for_good_by_who_may_only_hide(client, db):
+    user = User.objects.create_user("mo", is_staff=True)
+    names = ["view_tweet", "change_tweet"]
+    user.user_permissions.set(Permission.objects.filter(codename__in=names))
+    client.force_login(user)
+    tweet = make_tweet()
+
+    remove_for_good(client, TWEETS, tweet, confirmed="yes")
+
+    assert Tweet.objects.get().removed_at is None

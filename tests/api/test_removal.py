@@ -3,7 +3,7 @@ from django.utils import timezone
 
 from api.models import Author, SetAside, Tweet
 from api.publish import show_tweets
-from api.removal import forget_asides, is_withheld, remove_author, remove_tweets
+from api.removal import is_withheld, purge_authors, purge_tweets, remove_author, remove_tweets
 from api.serializers.resource import tweet_resource
 from tests.api.factories import make_author, make_tweet
 
@@ -150,11 +150,12 @@ def test_removed_author_takes_every_tweet_along():
     assert Author.objects.get(pk=other.pk).username == other.username
 
 
-def test_what_was_set_aside_of_a_tweet_goes_too():
+@pytest.mark.parametrize("purge", [purge_tweets, purge_authors])
+def test_what_was_set_aside_is_purged_too(purge):
     SetAside.objects.create(source="x", kind="rejected", reason="", message='{"id":"100"}')
     kept = SetAside.objects.create(source="x", kind="rejected", reason="", message='{"id":"1000"}')
 
-    forget_asides("100")
+    purge(["100"])
 
     assert list(SetAside.objects.all()) == [kept]
 

@@ -7,9 +7,8 @@ from django.db.models import Q
 
 from api.models import Author, Tweet
 from api.publish import SENT, publish_tweets
-from api.removal import find_by_any_id, forget_asides, remove_author, remove_tweets
+from api.removal import find_by_any_id, purge_authors, purge_tweets
 
-PURGED = "purged"
 X_ADDRESS = re.compile(r"https://(?:www\.|mobile\.)?(?:x|twitter)\.com/\w+/status/([0-9]+)\S*")
 BLUESKY_ADDRESS = re.compile(r"https://bsky\.app/profile/(did:[^/\s]+)/post/(\w+)")
 
@@ -26,9 +25,10 @@ class Command(BaseCommand):
 
     def handle(self, *, kind, **options):
         if kind == "tweet":
-            pks = purge_tweets([read_id(text) for text in options["ids"]])
+            pks = purge_tweets(find_tweets([read_id(text) for text in options["ids"]]))
         else:
-            pks = purge_authors(options["authors"])
+            found = [author for name in options["authors"] for author in find_authors(name)]
+            pks = purge_authors([author.source_id for author in found])
         self.stdout.write(f"{count(pks)} changed or removed in the store.")
         self.publish(pks)
 
@@ -52,28 +52,14 @@ def read_id(text):
     return text
 
 
-def purge_tweets(ids):
+def find_tweets(ids):
+    """The ids, if each is that of a tweet here, or of one that a tweet here shows."""
     stored = Tweet.objects.filter(find_by_any_id(ids) | Q(retweet_of__in=ids) | Q(quote_of__in=ids))
-    found = {
-        id
-        for row in stored.values_list("source_id", "version_id", "retweet_of", "quote_of")
-        for id in row
-    }
-    if missing := [tweet_id for tweet_id in ids if tweet_id not in found]:
-        raise CommandError(f"No tweet here has the id {', '.join(missing)}. Nothing was removed.")
-    pks = remove_tweets(ids, PURGED)
-    for tweet_id in ids:
-        forget_asides(tweet_id)
-    return pks
-
-
-def purge_authors(names):
-    authors = [author for name in names for author in find_authors(name)]
-    pks = []
-    for author in authors:
-        pks += remove_author(author.source_id, PURGED)
-        forget_asides(author.source_id)
-    return list(dict.fromkeys(pks))
+    rows = stored.values_list("source_id", "version_id", "retweet_of", "quote_of")
+    if missing := set(ids).difference(*rows):
+        names = ", ".join(sorted(missing))
+        raise CommandError(f"No tweet here has the id {names}. Nothing was removed.")
+    return ids
 
 
 def find_authors(name):
