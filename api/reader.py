@@ -42,8 +42,9 @@ class SourceRun(threading.Thread):
         except SourceError as error:
             self.failure = error
             logger.error("The source %s failed: %s", self.source.name, error)
-        except Exception as error:
-            self.failure = SourceError(f"An error that should not be: {error!r}.")
+        except Exception:
+            # It is shown to whoever asks, and an error that nobody foresaw may name anything.
+            self.failure = SourceError("An error that should not be: the worker's log tells more.")
             logger.exception("The source %s failed.", self.source.name)
         finally:
             self.wake.set()

@@ -165,7 +165,11 @@ def test_worker_does_without_its_broker(start_worker, tmp_path, subscribe):
 @pytest.mark.parametrize(
     ("arguments", "settings", "sentence"),
     [
-        (["--source", "nope"], {}, "WALLPUSH_SOURCE must be one of replay, x, bluesky, not 'nope'."),
+        (
+            ["--source", "nope"],
+            {},
+            "WALLPUSH_SOURCE must be one of replay, x, bluesky, not 'nope'.",
+        ),
         (["--source", "x"], {}, "WALLPUSH_X_BEARER_TOKEN"),
         (["--source", "replay"], {"WALLPUSH_REPLAY_FILE": "/none"}, "WALLPUSH_REPLAY_FILE"),
     ],
