@@ -133,9 +133,8 @@ class Troubles:
         self.x.refuse(503, {"title": "Service Unavailable"})
 
     def refuse_429(self):
-        reset = str(int(time.time()) + self.chance.randrange(5, 15))
         self.x.close()
-        self.x.refuse(429, {"title": "Too Many Requests"}, {"x-rate-limit-reset": reset})
+        self.x.refuse(429, {"title": "Too Many Requests"}, self._make_limit())
 
     def repeat(self):
         for line in self.chance.sample(self.x.sent[-50:], min(5, len(self.x.sent))):
@@ -151,16 +150,16 @@ class Troubles:
         self.x.dialect = "" if self.x.dialect == "post" else "post"
 
     def refuse_searches(self):
-        self.x.refuse_next(SEARCH_PATH, self.chance.choice((429, 503)), times=2)
+        self._refuse_next(SEARCH_PATH)
 
     def refuse_lookups(self):
-        self.x.refuse_next(LOOKUP_PATH, self.chance.choice((429, 503)), times=2)
+        self._refuse_next(LOOKUP_PATH)
 
     def refuse_rules(self):
-        self.x.refuse_next(RULES_PATH, 503, times=2)
+        self._refuse_next(RULES_PATH)
 
     def change_tracks(self):
-        self.manage("track", "remove" if self.is_extra_tracked else "add", "#extra")
+        self._manage("track", "remove" if self.is_extra_tracked else "add", "#extra")
         self.is_extra_tracked = not self.is_extra_tracked
 
     def add_a_foreign_rule(self):
@@ -177,7 +176,13 @@ class Troubles:
         if worker := find_program(self.stack.process.pid, "celery"):
             os.kill(worker, signal.SIGKILL)
 
-    def manage(self, *arguments):
+    def _refuse_next(self, path):
+        self.x.refuse_next(path, self.chance.choice((429, 503)), headers=self._make_limit())
+
+    def _make_limit(self):
+        return {"x-rate-limit-reset": str(int(time.time()) + self.chance.randrange(5, 15))}
+
+    def _manage(self, *arguments):
         subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=PROJECT,
@@ -187,7 +192,7 @@ class Troubles:
         )
 
 
-NAMES = sorted(name for name in vars(Troubles) if not name.startswith("_") and name != "manage")
+NAMES = sorted(name for name in vars(Troubles) if not name.startswith("_"))
 
 
 def read_rows(stack):
