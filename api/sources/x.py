@@ -28,7 +28,7 @@ GRACE = 1.5
 SETTLE = 20
 # How much of that is added to the moment of connecting: X's clock is not ours.
 SKEW = 0.25
-# Seconds: how often the ledger is asked for tracks and the budget.
+# Seconds: how often the ledger is asked for tracks; for the budget twice as often.
 TICK = 2.0
 # How many of these until it is asked for open gaps, and for tweets to be rechecked.
 GAPS_TICKS, RECHECK_TICKS = 2, 8
@@ -61,7 +61,7 @@ class XSource(Source):
         super().__init__(ledger)
         self.clock = clock
         self.pauses = pauses
-        self.deliver = None
+        self._deliver = None
         self._settle = settle
         self._tick = tick
         self._backoff = Backoff(pauses, clock)
@@ -85,7 +85,7 @@ class XSource(Source):
         )
         self._gaps = self._make_gaps(retweets)
         self._recheck = self._make_recheck(recheck_minutes, recheck_reads)
-        self._books = Bookkeeper(self, self._meter, tick)
+        self._books = Bookkeeper(self, self._meter, tick / 2)
         self._reader = threading.Thread(target=self._read, name="x", daemon=True)
 
     def _make_gaps(self, retweets):
@@ -110,7 +110,7 @@ class XSource(Source):
         )
 
     def run(self, deliver):
-        self.deliver = deliver
+        self._deliver = deliver
         threads = [self._reader, self._rules, self._gaps, self._recheck]
         try:
             for thread in (*threads, self._books):
@@ -192,7 +192,7 @@ class XSource(Source):
         """Before the first line. False if nobody wants it any more."""
         if self.stopping.is_set() or self._find_obstacle() or not self._surely_open_gaps():
             return False
-        self.set_status(CONNECTED, self._find_remark())
+        self.set_status(CONNECTED)
         log.info("Connected to the stream of X.")
         return True
 
@@ -201,7 +201,7 @@ class XSource(Source):
         if message:
             self._meter.count(message)
             self._note_time(message)
-        self.deliver(line)
+        self._deliver(line)
         if self._meter.is_spent():
             self._client.leave()
 
@@ -209,11 +209,6 @@ class XSource(Source):
         post_id = get_dict(message, "data").get("id")
         if is_id(post_id):
             self.note_lag(find_moment(int(post_id)))
-
-    def _find_remark(self):
-        if self._rules.book.active:
-            return ""
-        return "Nothing is tracked here: what comes is from rules of others at X."
 
     def _surely_open_gaps(self):
         """What was missed until now is remembered before anything new moves the positions."""
@@ -249,6 +244,11 @@ class XSource(Source):
         if self.status.state == CONNECTED and self._find_obstacle():
             self._client.leave()
         self._nudge.set()
+
+    def deliver(self, line):
+        """Nothing more after the end: somebody else may be reading then."""
+        if not self.stopping.is_set():
+            self._deliver(line)
 
     def announce_gaps(self):
         self._gaps.wake()

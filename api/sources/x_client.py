@@ -47,6 +47,7 @@ class HostRewrite(HTTPAdapter):
         self._timeout = timeout
         self._socket = None
         self.response = None
+        self.is_left = False
         super().__init__()
 
     def init_poolmanager(self, *args, **options):
@@ -58,6 +59,8 @@ class HostRewrite(HTTPAdapter):
 
     def _note_socket(self, connected):
         self._socket = connected
+        if self.is_left:  # while it was being connected
+            self.hang_up()
 
     def send(self, request, **options):
         request.url = request.url.replace(TWEEPY_HOST, self._base_url, 1)
@@ -68,6 +71,7 @@ class HostRewrite(HTTPAdapter):
 
     def hang_up(self):
         """Ends what is being waited for or read, from another thread."""
+        self.is_left = True
         response = self.response
         # Any of these says that it is over already.
         with contextlib.suppress(OSError, ValueError, RuntimeError):
@@ -81,15 +85,15 @@ class HostRewrite(HTTPAdapter):
 def track_connections(pool_class, note):
     """The pool, whose connections tell their sockets: until X answers, nothing else leads to them."""
 
-    class TrackedConnection(pool_class.ConnectionCls):
+    class Connection(pool_class.ConnectionCls):
         def connect(self):
             super().connect()
             note(self.sock)
 
-    class TrackedPool(pool_class):
-        ConnectionCls = TrackedConnection
+    class Pool(pool_class):
+        ConnectionCls = Connection
 
-    return TrackedPool
+    return Pool
 
 
 class StreamClient(tweepy.StreamingClient):
@@ -111,7 +115,7 @@ class StreamClient(tweepy.StreamingClient):
 
     def read(self):
         """Why it ended; None after `leave`. Raises what `office.take` raises."""
-        self._leaving = False
+        self._leaving = self._adapter.is_left = False
         self._connected_at = self._ended = self._failure = None
         self.filter(**FIELDS)
         if self._failure:

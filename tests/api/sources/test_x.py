@@ -2,24 +2,33 @@ import json
 import logging
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
 import requests
 
 from api.sources import SourceError, make_source
-from api.sources.ledger import Ledger, make_track
+from api.sources.ledger import Ledger, LedgerUnavailable, make_track
+from api.sources.source import CONNECTED, CONNECTING, STARTING, STOPPED, WAITING
 from api.sources.x_backoff import PAUSES, Backoff, Ended
 from api.sources.x_client import FIELDS
 from tests.api.sources.conftest import SHORT
+from tests.api.waiting import wait_for
 from tests.x_server import (
+    COUNTS_PATH,
     CREDITS_DEPLETED,
+    LOOKUP_PATH,
+    NO_RULES,
     OPERATIONAL_DISCONNECT,
+    RULES_PATH,
+    SEARCH_PATH,
     STREAM_PATH,
     TOKEN,
     TOO_MANY_CONNECTIONS,
     XServer,
 )
+from tests.x_stream import Stream
 
 ENDLESS = dict.fromkeys(PAUSES, (3600, 3600))
 TWEET = {"data": {"id": "1", "text": "hello"}, "matching_rules": [{"id": "5"}]}
@@ -115,6 +124,70 @@ def test_error_of_deliver_comes_out_of_run(x, make, start, error):
     assert x.connections == 1
 
 
+def test_short_line_is_delivered_at_once(x, make, start):
+    """Whatever tweepy's chunk_size: nothing follows that would push it through."""
+    run = start(make("#wall"))
+    x.wait_until_connected()
+    x.send(TWEET)
+
+    assert run.wait_for_lines(1) == [encode(TWEET)]
+    assert (x.keep_alives, len(x.sent)) == (0, 1)
+
+
+def test_line_in_many_chunks_is_one_line(x, make, start, monkeypatch):
+    """Also its end: a CR and a LF that come apart look like a keep-alive to tweepy."""
+    write = Stream._write
+
+    def write_each(self, data):
+        for number in range(len(data)):
+            write(self, data[number : number + 1])
+
+    monkeypatch.setattr(Stream, "_write", write_each)
+    for _ in range(3):
+        x.send(TWEET)
+        x.keep_alive()
+    run = start(make("#wall"))
+    x.wait_until_played()
+
+    assert run.wait_for_lines(3) == [encode(TWEET)] * 3
+
+
+@pytest.mark.parametrize(
+    "problem", [OPERATIONAL_DISCONNECT, TOO_MANY_CONNECTIONS, CREDITS_DEPLETED]
+)
+def test_problem_in_the_stream_is_delivered_and_the_end_survived(x, make, start, problem):
+    x.send(problem)
+    x.close()
+    x.send(TWEET)
+    run = start(make("#wall"))
+
+    assert run.wait_for_lines(2) == [encode(problem), encode(TWEET)]
+    assert x.connections == 2
+
+
+def test_message_without_an_end_is_delivered_with_the_next_line_end(x, make, start):
+    run = start(make("#wall"))
+    x.wait_until_connected()
+    x.send(encode(TWEET)[:10] + b"\n" + encode(TWEET))
+    x.keep_alive()
+
+    assert run.wait_for_lines(2) == [encode(TWEET)[:10], encode(TWEET)]
+
+
+def test_lag_is_told_by_the_id(x, make, start):
+    source = make("#wall")
+    run = start(source)
+    x.wait_until_connected()
+    x.send(TWEET)
+    run.wait_for_lines(1)
+    long_ago = source.lag
+    x.send({"data": {"id": x.world.make_id(age=7)}})
+    run.wait_for_lines(2)
+
+    assert long_ago > 10 * 365 * 86400
+    assert 7 <= source.lag < 17
+
+
 # Ends of connections.
 
 
@@ -201,6 +274,7 @@ def test_final_status_ends_the_run_with_the_reason(x, make, start, status, sente
     run.wait_until_over()
 
     assert isinstance(run.error, SourceError)
+    assert run.error.final
     assert str(run.error) == (
         f"{sentence} X refused the stream, HTTP {status}: {CREDITS_DEPLETED['detail']}"
     )
@@ -239,9 +313,134 @@ def test_unreachable_x_is_tried_again(make, start, warnings):
 
     assert lines == [encode(TWEET)]
     assert told == (
-        f"X can not be reached: HTTPConnection(host='127.0.0.1', port={port}): Failed to establish"
+        f"X can not be reached: Connection(host='127.0.0.1', port={port}): Failed to establish"
         " a new connection: [Errno 111] Connection refused. Trying again in 0.001 s."
     )
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause"),
+    [
+        ({"x-rate-limit-reset": 600}, range(590, 603)),
+        ({"x-rate-limit-reset": 600, "x-rate-limit-remaining": "0"}, range(590, 603)),
+        # Another limit than that of requests: too many connections, for one.
+        ({"x-rate-limit-reset": 600, "x-rate-limit-remaining": "49"}, [60]),
+        # Never sooner than X advises in general.
+        ({"x-rate-limit-reset": 5}, [60]),
+        ({"x-rate-limit-reset": -600}, [60]),
+        ({"x-rate-limit-reset": 10**9}, [3600]),
+        ({}, [60]),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 420])
+def test_limit_is_waited_out_as_x_says(x, make, start, warnings, headers, pause, status):
+    if "x-rate-limit-reset" in headers:
+        reset = int(time.time()) + headers["x-rate-limit-reset"]
+        headers = headers | {"x-rate-limit-reset": str(reset)}
+    x.refuse(status, headers=headers)
+    run = start(make("#wall", pauses=PAUSES))
+    told = warnings.wait()
+    reason = run.wait_for_status(WAITING)
+    run.stop(AT_ONCE)
+
+    waited = int(told.removesuffix(" s.").rpartition(" ")[2])
+    assert waited in pause
+    assert reason == told
+
+
+@pytest.mark.parametrize("reset", ["soon", "", "٣", "9" * 400])
+def test_reset_that_is_no_time_is_not_followed(x, make, start, warnings, reset):
+    x.refuse(429, headers={"x-rate-limit-reset": reset.encode().decode("latin-1")})
+    start(make("#wall"))
+    x.wait_until_connected()
+
+    assert warnings.wait().endswith(" Connecting again in 0.001 s.")
+
+
+def test_network_errors_are_counted(make, start, warnings):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    start(make("#wall", url=url, pauses=SHORT | {"network": (0.002, 0.008)}))
+    told = [warnings.wait().rpartition(" in ")[2] for _ in range(4)]
+
+    assert told == ["0.002 s.", "0.004 s.", "0.008 s.", "0.008 s."]
+
+
+def test_missing_rules_are_waited_for(x, make, start, warnings):
+    """409: somebody deleted them between our look and the connection."""
+    x.refuse(409, NO_RULES)
+    x.send(TWEET)
+    source = make("#wall")
+    run = start(source)
+
+    assert run.wait_for_lines(1) == [encode(TWEET)]
+    assert warnings.read_all() == [
+        "X refused the stream, HTTP 409: You must define rules before connecting to filtered stream."
+        " Connecting again in 0.001 s."
+    ]
+    paths = [request.path for request in x.requests]
+    first, second = (number for number, path in enumerate(paths) if path == STREAM_PATH)
+    assert RULES_PATH in paths[first:second]
+
+
+# How it is.
+
+
+def test_status_is_told_at_every_moment(x, make, start):
+    told = []
+
+    class Watched(type(make("#wall"))):
+        def set_status(self, state, reason=""):
+            if not told or told[-1] != (state, reason):
+                told.append((state, reason))
+            super().set_status(state, reason)
+
+    source = make("#wall")
+    source.__class__ = Watched
+    before = source.status
+    run = start(source)
+    x.wait_until_connected()
+    run.wait_for_status(CONNECTED)
+    x.close()
+    x.refuse(503)
+    x.wait_until_connected(2)
+    run.wait_for_status(CONNECTED)
+    run.stop()
+
+    assert before[:2] == (STARTING, "")
+    assert [each for each in told if each[0] != WAITING or "again" in each[1]] == [
+        (CONNECTING, ""),
+        (CONNECTED, ""),
+        (WAITING, "X closed the stream. Connecting again in 0.001 s."),
+        (CONNECTING, ""),
+        (
+            WAITING,
+            "X refused the stream, HTTP 503: X gave no reason. Connecting again in 0.001 s.",
+        ),
+        (CONNECTING, ""),
+        (CONNECTED, ""),
+        (STOPPED, ""),
+    ]
+
+
+def test_rules_that_x_refuses_are_the_reason_to_wait(x, make, start):
+    x.refuse_next(RULES_PATH, 503)
+    run = start(make("#wall", pauses=ENDLESS))
+    wait_for(lambda: "HTTP 503" in run.source.status.reason, "the reason")
+
+    assert run.source.status[:2] == (
+        WAITING,
+        "X refused the rules, HTTP 503: Service Unavailable. Trying again in 3600 s.",
+    )
+
+
+def test_failure_is_the_reason_of_the_end(x, make, start):
+    x.refuse(401)
+    run = start(make("#wall"))
+    run.wait_until_over()
+
+    assert run.source.status[:2] == (STOPPED, str(run.error))
+    assert run.error.final
 
 
 # Stopping, in every state.
@@ -317,6 +516,41 @@ def test_stop_twice_is_stop(x, make, start):
     assert run.error is None
 
 
+def test_stop_while_nothing_is_tracked(x, make, start):
+    run = start(make(tick=3600))
+    wait_for(lambda: "Nothing is tracked" in run.source.status.reason, "the reason")
+    run.stop(AT_ONCE)
+
+    assert run.error is None
+
+
+@pytest.mark.parametrize("name", ["read_tracks", "read_budget", "open_gaps", "read_gaps"])
+def test_stop_while_the_ledger_is_away(x, make, start, warnings, name):
+    ledger = Ledger([make_track("#wall")])
+
+    def fail(*_):
+        raise LedgerUnavailable("locked")
+
+    setattr(ledger, name, fail)
+    run = start(make(ledger=ledger))
+    told = warnings.wait()
+    run.stop(AT_ONCE)
+
+    assert (told, run.error) == ("X waits, what is remembered can not be reached: locked", None)
+
+
+def test_nothing_of_a_run_is_left(x, make, start):
+    before = threading.active_count()
+    run = start(make("#wall", settle=0))
+    run.wait_for_notes()
+    x.wait_until_connected()
+    run.stop(AT_ONCE)
+
+    own = [each.name for each in threading.enumerate() if each.name.startswith("x")]
+    assert own == []
+    assert threading.active_count() <= before + 3  # those of the stand-in
+
+
 @pytest.fixture(scope="module")
 def certificate(make_certificate):
     return make_certificate("IP:127.0.0.1")
@@ -351,17 +585,29 @@ def test_wrong_certificate_is_told(certificate, make, start, warnings):
 def test_token_is_in_no_log(x, make, start, caplog, level):
     caplog.set_level(logging.DEBUG, logger=level)
     caplog.set_level(logging.DEBUG)
+    echo = {"title": "No", "detail": f"You sent Bearer {TOKEN}", "errors": [{"message": TOKEN}]}
+    for path in (RULES_PATH, COUNTS_PATH, SEARCH_PATH, LOOKUP_PATH):
+        x.refuse_next(path, 503, echo)
+        x.refuse_next(path, 429, echo)
+    message = x.world.compose("#wall")
+    x.world.file(message)
+    source = make("#wall", settle=0)
+    source.ledger.due.append(message["data"]["id"])
     x.refuse(503, {"title": f"You sent Bearer {TOKEN}"})
     x.cut("{")
     x.close()
+    run = start(source)
+    x.wait_until_connected(3)
+    run.wait_for(lambda: len(run.notes) >= 2, "a filled gap, and what was checked")
+    reasons = [ruling.reason for ruling in source.ledger.rulings.values()]
+    x.close()
     x.refuse(401, {"detail": f"You sent Bearer {TOKEN}"})
-    run = start(make("#wall"))
     run.wait_until_over()
 
     told = [logging.Formatter().format(record) for record in caplog.records]
+    told += [str(run.error), source.status.reason, *reasons, *map(str, run.notes)]
     assert [line for line in told if TOKEN in line] == []
-    assert len(told) > 5
-    assert TOKEN not in str(run.error)
+    assert len([line for line in told if "You sent Bearer …" in line]) > 5
 
 
 @pytest.mark.parametrize("token", ["", None])
@@ -438,9 +684,9 @@ def test_good_connection_starts_pauses_anew():
 def test_pauses_keep_within_the_limit_of_x():
     """50 connections in 15 minutes, with a stream that closes at once, each time."""
     backoff = Backoff(PAUSES)
-    time, connections = 0, 0
-    while time < 900:
+    seconds, connections = 0, 0
+    while seconds < 900:
         connections += 1
-        time += backoff.find_pause(Ended("closed", ""))
+        seconds += backoff.find_pause(Ended("closed", ""))
 
     assert connections == 20
