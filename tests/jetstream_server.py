@@ -380,6 +380,6 @@ def is_wanted(frame, collections):
     """As at Jetstream: accounts and identities always are."""
     try:
         collection = json.loads(frame)["commit"]["collection"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return True
     return not collections or collection in collections
