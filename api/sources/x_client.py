@@ -107,6 +107,7 @@ class StreamClient(tweepy.StreamingClient):
         super().__init__(token, return_type=dict)
         self._adapter = HostRewrite(base_url, timeout)
         self.session.mount(TWEEPY_HOST, self._adapter)
+        self.session.max_redirects = 0  # elsewhere the token is not accepted, or not to be sent
         self._office = office
         self._leaving = False
         self._connected_at = None

@@ -8,18 +8,20 @@ LONGEST = 300
 
 
 def read_problem(response, secrets):
-    """The body of a refusal; an empty one if it is no JSON object, as from a proxy in between.
-
-    X may repeat what was sent, so the secrets are taken out, before anything is cut.
-    """
+    """The body of a refusal; an empty one if it is no JSON object, as from a proxy in between."""
     try:
         problem = response.json()
-        text = json.dumps(problem, ensure_ascii=False)
     except (requests.RequestException, RecursionError):
         return {}
+    return take_out(problem, secrets) if isinstance(problem, dict) else {}
+
+
+def take_out(body, secrets):
+    """X may repeat what was sent, so the secrets are taken out of what it says, before anything is cut."""
+    text = json.dumps(body, ensure_ascii=False)
     for secret in secrets:
         text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], "…")
-    return json.loads(text) if isinstance(problem, dict) else {}
+    return json.loads(text)
 
 
 def describe_problem(problem):

@@ -9,7 +9,7 @@ import urllib3
 from .x_backoff import Ended, XTrouble, read_reset
 from .x_client import FIELDS, TIMEOUT, TWEEPY_HOST, HostRewrite
 from .x_pages import get_dict, get_dicts
-from .x_problem import describe_failure, describe_problem, read_problem
+from .x_problem import describe_failure, describe_problem, read_problem, take_out
 
 RULES_ROUTE = "/2/tweets/search/stream/rules"
 # More pages of rules than an app can have.
@@ -28,6 +28,7 @@ class RestClient:
         self._client = tweepy.Client(token, return_type=dict)
         self._adapter = HostRewrite(base_url, timeout)
         self._client.session.mount(TWEEPY_HOST, self._adapter)
+        self._client.session.max_redirects = 0
 
     def search(self, query, **params):
         """Posts of the last 7 days, newest first."""
@@ -65,11 +66,12 @@ class RestClient:
         params = {"dry_run": "true"} if dry_run else {}
         body = {"add": [{"value": rule.value, "tag": rule.tag} for rule in rules]}
         try:
-            return self._ask_for_rules("POST", params=params, json=body)
+            answer = self._ask_for_rules("POST", params=params, json=body)
         except XTrouble as trouble:
             if trouble.ended.status not in (400, 422):
                 raise
             return trouble.problem
+        return take_out(answer, self._secrets)
 
     def delete_rules(self, ids):
         return self._ask_for_rules("POST", json={"delete": {"ids": ids}})

@@ -301,6 +301,21 @@ def test_refusal_that_is_no_json_is_survived(x, make, start, warnings):
     )
 
 
+def test_token_is_taken_nowhere_else(x, make, start, warnings):
+    with XServer() as elsewhere:
+        headers = {"Location": f"{elsewhere.url}{STREAM_PATH}"}
+        x.refuse_next(RULES_PATH, 307, headers=headers)
+        x.refuse(307, headers=headers)
+        x.send(TWEET)
+        start(make("#wall")).wait_for_lines(1)
+
+        assert elsewhere.requests == []
+    assert warnings.read_all() == [
+        "X can not be reached: Exceeded 0 redirects. Trying again in 0.001 s.",
+        "X can not be reached: Exceeded 0 redirects. Connecting again in 0.001 s.",
+    ]
+
+
 def test_unreachable_x_is_tried_again(make, start, warnings):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

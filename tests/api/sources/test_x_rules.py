@@ -317,6 +317,15 @@ def test_refused_rule_is_told_and_the_others_are_added(
     ]
 
 
+def test_token_that_x_repeats_is_in_no_ruling(x, make, start, warnings):
+    x.rules.refused = {"bad -is:nullcast": f"You sent Bearer {TOKEN}"}
+    source = make("bad")
+    start(source)
+
+    assert wait_for_ruling(source.ledger, "bad", REFUSED).reason == "You sent Bearer …."
+    assert TOKEN not in warnings.wait()
+
+
 def test_refusal_of_every_rule_waits_with_the_reason(x, make, start):
     x.rules.refused = {"bad -is:nullcast": "No."}
     source = make("bad")
