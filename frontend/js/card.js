@@ -7,7 +7,7 @@
 
 import { avatar } from "./avatar.js";
 import { element } from "./dom.js";
-import { reply, repost, verifiedBadge, xLogo } from "./icons.js";
+import { butterfly, reply, repost, verifiedBadge, xLogo } from "./icons.js";
 import { link, placesOf } from "./links.js";
 import { mediaGrid } from "./media.js";
 import { pollResult } from "./poll.js";
@@ -19,6 +19,17 @@ const VERIFIED = {
   blue: "Verified account",
   business: "Verified organization",
   government: "Verified government account",
+};
+
+/**
+ * What names the network on a card: its mark, and the words of the link to the post. A card never shows
+ * the mark of another one.
+ *
+ * @type {Record<string, {mark: () => Element, view: string}>}
+ */
+const NETWORKS = {
+  x: { mark: xLogo, view: "View on X" },
+  bluesky: { mark: butterfly, view: "View on Bluesky" },
 };
 
 /**
@@ -65,14 +76,19 @@ function header(author, source, places) {
   return element(
     "header",
     { class: "by" },
-    link(
-      places.profile(author.username),
-      { class: "face", tabindex: -1, "aria-hidden": "true" },
-      avatar(author),
-    ),
-    link(places.profile(author.username), { class: "who" }, ...names(author)),
-    source === "x" ? xLogo() : null,
+    face(author, places),
+    link(places.profile(author), { class: "who" }, ...names(author)),
+    NETWORKS[source]?.mark() ?? null,
   );
+}
+
+/**
+ * @param {Author} author
+ * @param {Places} places
+ */
+function face(author, places) {
+  const attributes = { class: "face", tabindex: -1, "aria-hidden": "true" };
+  return link(places.profile(author), attributes, avatar(author));
 }
 
 /** @param {Author} author */
@@ -87,10 +103,18 @@ function names(author) {
       badge(author.verified),
     ),
     author.username
-      ? element("span", { class: "handle", dir: "ltr" }, `@${author.username}`)
+      ? element("span", { class: "handle", dir: "ltr" }, ...breakable(`@${author.username}`))
       : null,
   ];
 }
+
+/**
+ * A long name, as Bluesky has them, parts at its dots.
+ *
+ * @param {string} name
+ */
+const breakable = (name) =>
+  name.split(/(?=\.)/u).flatMap((part, index) => (index ? [element("wbr"), part] : [part]));
 
 /** @param {string} verified */
 function badge(verified) {
@@ -113,12 +137,7 @@ function repostedBy(author, places) {
     "p",
     { class: "context", dir: "ltr" },
     repost(),
-    element(
-      "span",
-      {},
-      "Reposted by ",
-      link(places.profile(author.username), {}, element("bdi", {}, name)),
-    ),
+    element("span", {}, "Reposted by ", link(places.profile(author), {}, element("bdi", {}, name))),
   );
 }
 
@@ -128,8 +147,9 @@ function repostedBy(author, places) {
  */
 function replyingTo({ reply_to }, places) {
   if (!reply_to) return null;
-  const { username } = reply_to.author;
-  const whom = username ? link(places.profile(username), { dir: "ltr" }, `@${username}`) : "a post";
+  const { author } = reply_to;
+  const name = `@${author.username}`;
+  const whom = author.username ? link(places.profile(author), { dir: "ltr" }, name) : "a post";
   return element(
     "p",
     { class: "context", dir: "ltr" },
@@ -153,8 +173,8 @@ function quoted(tweet, places, now) {
     element(
       "header",
       { class: "by" },
-      avatar(post.author),
-      link(places.profile(post.author.username), { class: "who" }, ...names(post.author)),
+      face(post.author, places),
+      link(places.profile(post.author), { class: "who" }, ...names(post.author)),
       timeLink(post, now),
     ),
     ...body(post, tweet, places, now),
@@ -170,12 +190,13 @@ const unavailable = (words) => element("p", { class: "unavailable", dir: "ltr" }
  * @param {number} now
  */
 function footer(post, tweet, now) {
+  const view = NETWORKS[tweet.source]?.view;
   return element(
     "footer",
     { dir: "ltr" },
     timeLink(post, now),
     tweet.edited ? element("span", {}, "Edited") : null,
-    tweet.source === "x" && post.url ? link(post.url, { class: "view" }, "View on X") : null,
+    view && post.url ? link(post.url, { class: "view" }, view) : null,
     tweet.source === "replay"
       ? element("span", { class: "demo", title: "An invented post" }, "Demo")
       : null,

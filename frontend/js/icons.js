@@ -17,17 +17,38 @@ const outline = (d) => svg("path", { d, class: "outline" });
 /** @param {string} d */
 const solid = (d) => svg("path", { d, class: "solid" });
 
-/** The mark of X: a hollow slanting bar, crossed by a thin stroke that stops at its edges. */
-export function xLogo() {
-  const logo = icon(
-    "x",
-    outline("M3.2 3h4.9l12.7 18h-4.9z"),
-    outline("M20.2 2.6l-7.4 8.5M10.4 13.8l-6.8 7.7"),
+/**
+ * The mark of a network is no decoration: it says where the post comes from.
+ *
+ * @param {Element} mark
+ * @param {string} name
+ */
+function named(mark, name) {
+  mark.removeAttribute("aria-hidden");
+  mark.setAttribute("role", "img");
+  mark.setAttribute("aria-label", name);
+  return mark;
+}
+
+/** A hollow slanting bar, crossed by a thin stroke that stops at its edges. */
+export const xLogo = () =>
+  named(
+    icon(
+      "x",
+      outline("M3.2 3h4.9l12.7 18h-4.9z"),
+      outline("M20.2 2.6l-7.4 8.5M10.4 13.8l-6.8 7.7"),
+    ),
+    "X",
   );
-  logo.removeAttribute("aria-hidden");
-  logo.setAttribute("role", "img");
-  logo.setAttribute("aria-label", "X");
-  return logo;
+
+const WING =
+  "M12 12.600C12.900 8.600 16.300 4.600 19.900 3.600c1.500-.4 2.400.5 2.400 2 0 2.800-.9 5.900-3.200 7.200 1.500.9 1.800 2.500 1 4.200-.9 2-2.700 3.200-4.500 2.600-1.900-.7-3.100-3.600-3.600-7z";
+
+/** A butterfly: one side of it, and the same in the mirror. */
+export function butterfly() {
+  const mirrored = solid(WING);
+  mirrored.setAttribute("transform", "matrix(-1 0 0 1 24 0)");
+  return named(icon("bluesky", solid(WING), mirrored), "Bluesky");
 }
 
 export const repost = () =>

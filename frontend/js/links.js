@@ -58,23 +58,43 @@ export function link(address, attributes, ...children) {
  * The pages of a network. The posts of the replay are invented: a link from them would lead to
  * somebody who has nothing to do with it.
  *
- * @typedef {{profile: (username: string) => string, hashtag: (tag: string) => string,
+ * @typedef {{id: string, username: string}} Account
+ * @typedef {{profile: (account: Account) => string, hashtag: (tag: string) => string,
  *   cashtag: (tag: string) => string, url: (url: Url) => string}} Places
  */
 
 /** @type {Places} */
 const NOWHERE = { profile: () => "", hashtag: () => "", cashtag: () => "", url: () => "" };
 
+/** @param {Url} url */
+const follow = (url) => safeLink(url.url) || safeLink(url.expanded_url);
+
 /** @type {Places} */
 const X = {
-  profile: (username) => (username ? `https://x.com/${encodeURIComponent(username)}` : ""),
+  profile: ({ username }) => (username ? `https://x.com/${encodeURIComponent(username)}` : ""),
   hashtag: (tag) => `https://x.com/hashtag/${encodeURIComponent(tag)}`,
   cashtag: (tag) => `https://x.com/search?q=${encodeURIComponent("$" + tag)}`,
-  url: (url) => safeLink(url.url) || safeLink(url.expanded_url),
+  url: follow,
 };
+
+/** @type {Places} */
+const BLUESKY = {
+  // The id stays when the name changes, and there is one even where the name is not known.
+  profile: ({ id, username }) => {
+    const account = id.startsWith("did:") ? id : username;
+    if (!account) return "";
+    return `https://bsky.app/profile/${encodeURIComponent(account).replaceAll("%3A", ":")}`;
+  },
+  hashtag: (tag) => `https://bsky.app/hashtag/${encodeURIComponent(tag)}`,
+  cashtag: () => "",
+  url: follow,
+};
+
+/** @type {Record<string, Places>} */
+const NETWORKS = { x: X, bluesky: BLUESKY };
 
 /**
  * @param {string} source
  * @returns {Places}
  */
-export const placesOf = (source) => (source === "x" ? X : NOWHERE);
+export const placesOf = (source) => NETWORKS[source] ?? NOWHERE;

@@ -47,7 +47,7 @@ function drawEntity(entity, text, places) {
     case "cashtag":
       return link(places.cashtag(entity.tag), attributes, text);
     case "mention":
-      return link(places.profile(entity.username), attributes, text);
+      return link(places.profile(entity), attributes, text);
     case "url": {
       const titled = { ...attributes, dir: "ltr", title: entity.expanded_url };
       return link(places.url(entity), titled, entity.display_url || text);

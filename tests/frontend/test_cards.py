@@ -45,21 +45,194 @@ def test_text_is_unmodified_but_for_links(wall, resources):
         assert wall.card(tweet).locator("> .text").text_content() == text
 
 
-def test_card_of_x_fulfils_the_duties_of_display(wall, resources):
-    tweet = resources[0]
-    card = wall.show(tweet)
+# What X obliges whoever shows posts to, each by itself.
+
+
+def box(locator):
+    """Where it stands: left, top, right, bottom."""
+    place = locator.bounding_box()
+    return (
+        *(place["x"], place["y"]),
+        *(place["x"] + place["width"], place["y"] + place["height"]),
+    )
+
+
+def x_mark(card):
+    return card.get_by_role("img", name="X", exact=True)
+
+
+def test_x_avatar_name_and_username_lead_to_the_profile(wall, resources):
+    card = wall.show(resources[0])
     profile = "https://x.com/lighthouse_conf"
-    assert card.locator("a.face").get_attribute("href") == profile
-    assert card.locator("a.who").get_attribute("href") == profile
+    assert card.locator(".by a").evaluate_all("links => links.map(it => it.href)") == [profile] * 2
+    assert (
+        card.locator("a.face .avatar img").get_attribute("src")
+        == (resources[0]["author"]["avatar"])
+    )
     assert card.locator("a.who bdi").text_content() == "Lighthouse Conf"
     assert card.locator("a.who .handle").text_content() == "@lighthouse_conf"
-    assert card.get_by_role("img", name="X", exact=True).is_visible()
     assert card.get_by_role("img", name="Verified organization").is_visible()
-    assert card.locator("footer a.when").get_attribute("href") == tweet["url"]
-    assert card.get_by_role("link", name="View on X").get_attribute("href") == tweet["url"]
-    assert card.get_by_role("link", name="#Lighthouse").get_attribute("href") == (
-        "https://x.com/hashtag/Lighthouse"
+
+
+def test_x_quoted_author_leads_to_the_profile(wall, resources):
+    quote = wall.show(with_text(resources, "Trams 4 and 9")).locator("blockquote")
+    assert quote.locator(".by a").evaluate_all("links => links.map(it => it.href)")[:2] == (
+        ["https://x.com/lighthouse_conf"] * 2
     )
+    assert quote.locator(".handle").text_content() == "@lighthouse_conf"
+
+
+@pytest.mark.parametrize(("start", "is_left"), [("Good morning", True), ("@mira_okafor", False)])
+def test_x_avatar_stands_where_the_text_begins(wall, resources, start, is_left):
+    card = wall.show(with_text(resources, start))
+    left, _, right, _ = box(card)
+    face_left, _, face_right, _ = box(card.locator(".avatar"))
+    name_left, _, name_right, _ = box(card.locator(".name bdi"))
+    assert (face_right <= name_left) is is_left
+    assert (name_right <= face_left) is not is_left
+    assert (face_left - left < right - face_right) is is_left
+
+
+def test_x_text_stands_below_the_author(wall, resources):
+    card = wall.show(resources[0])
+    assert box(card.locator("> .text"))[1] >= box(card.locator(".by"))[3]
+
+
+def test_x_text_is_complete_and_its_entities_are_links(wall, make_tweet):
+    text = "By @ada_l: #Wall, $TSLA, https://t.co/aaaaaaaaaa"
+    entities = [
+        {"type": "mention", "start": 3, "end": 9, "username": "ada_l", "id": "101"},
+        {"type": "hashtag", "start": 11, "end": 16, "tag": "Wall"},
+        {"type": "cashtag", "start": 18, "end": 23, "tag": "TSLA"},
+        {
+            "type": "url",
+            "start": 25,
+            "end": 48,
+            "url": "https://t.co/aaaaaaaaaa",
+            "expanded_url": "https://example.com/slides",
+            "display_url": "example.com/slides",
+            "title": "",
+        },
+    ]
+    line = wall.show(make_tweet(text, entities=entities)).locator("> .text")
+    assert line.text_content() == "By @ada_l: #Wall, $TSLA, example.com/slides"
+    assert line.locator("a").evaluate_all(
+        "links => links.map(it => [it.textContent, it.href])"
+    ) == [
+        ["@ada_l", "https://x.com/ada_l"],
+        ["#Wall", "https://x.com/hashtag/Wall"],
+        ["$TSLA", "https://x.com/search?q=%24TSLA"],
+        ["example.com/slides", "https://t.co/aaaaaaaaaa"],
+    ]
+
+
+def test_x_time_leads_to_the_post_and_view_on_x_stands_beside_it(wall, resources):
+    card = wall.show(resources[0])
+    when, view = card.locator("footer a.when"), card.get_by_role("link", name="View on X")
+    assert when.get_attribute("href") == view.get_attribute("href") == resources[0]["url"]
+    assert when.locator("time").is_visible()
+    assert box(when)[1] == pytest.approx(box(view)[1], abs=2)
+
+
+def test_x_mark_stands_in_the_upper_right_corner(wall, resources):
+    card = wall.show(resources[0])
+    left, top, right, _ = box(card)
+    mark_left, mark_top, mark_right, mark_bottom = box(x_mark(card))
+    assert x_mark(card).is_visible()
+    assert mark_left > (left + right) / 2
+    assert 0 < right - mark_right < 40
+    assert 0 < mark_top - top < 40
+    assert mark_bottom <= box(card.locator("> .text"))[1]
+
+
+def test_x_repost_says_by_whom_and_leads_there(wall, resources):
+    line = wall.show(with_text(resources, "RT @rocketgirl")).locator("> .context")
+    assert line.text_content() == "Reposted by Jonas Lind"
+    assert line.locator("a").get_attribute("href") == "https://x.com/jonas_lind"
+
+
+def test_x_edited_post_says_so(wall, make_tweet):
+    tweets = [make_tweet("As it was"), make_tweet("Changed", edited=True)]
+    wall.show(*tweets)
+    notes = [wall.card(it).locator("footer").get_by_text("Edited").count() for it in tweets]
+    assert notes == [0, 1]
+
+
+def test_x_long_post_is_shown_to_its_end(wall, make_tweet):
+    text = "A word after another, " * 1100 + "the end."
+    card = wall.show(make_tweet(text))
+    line = card.locator("> .text")
+    assert line.text_content() == text
+    assert line.evaluate(
+        "it => [getComputedStyle(it).webkitLineClamp, it.scrollHeight - it.clientHeight]"
+    ) == ["none", 0]
+    assert box(line)[3] <= box(card.locator("footer"))[1]
+
+
+MARKS = """
+[...document.querySelectorAll('.card')].map(card => [
+  card.dataset.source,
+  [...card.querySelectorAll('.icon[role=img]')].map(icon => icon.ariaLabel).join(),
+  [...card.querySelectorAll('.view')].map(link => link.textContent).join(),
+  [...new Set([...card.querySelectorAll('a:not(.url)')].map(link => link.hostname))].join(),
+])
+"""
+
+
+def test_a_wall_of_both_networks_keeps_them_apart(wall, resources):
+    wall.show(*resources)
+    cards = {tuple(card) for card in wall.page.evaluate(MARKS)}
+    assert cards == {
+        ("x", "X", "View on X", "x.com"),
+        ("x", "X", "", ""),  # its author is not known, so there is no address
+        ("bluesky", "Bluesky", "View on Bluesky", "bsky.app"),
+        ("replay", "", "", ""),
+    }
+
+
+# Bluesky has a look of its own.
+
+
+def test_bluesky_author_leads_to_the_profile_whatever_the_name_is(wall, resources):
+    card = wall.show(with_text(resources, "Watching #Lighthouse"))
+    profile = "https://bsky.app/profile/did:plc:noorinvented"
+    assert card.locator(".by a").evaluate_all("links => links.map(it => it.href)") == [profile] * 2
+    assert card.locator("a.who .handle").text_content() == "@noor.example"
+    assert card.get_by_role("img", name="Bluesky", exact=True).is_visible()
+    assert card.get_by_role("link", name="View on Bluesky").get_attribute("href") == (
+        "https://bsky.app/profile/did:plc:noorinvented/post/3mpt00000002a"
+    )
+
+
+def test_bluesky_entities_are_links_and_the_text_is_as_it_was_written(wall, resources):
+    tweet = with_text(resources, "Watching #Lighthouse")
+    line = wall.show(tweet).locator("> .text")
+    assert line.text_content() == tweet["text"]
+    assert line.locator("a").evaluate_all(
+        "links => links.map(it => [it.textContent, it.href])"
+    ) == [
+        ["#Lighthouse", "https://bsky.app/hashtag/Lighthouse"],
+        ["@sam.harbour.example", "https://bsky.app/profile/did:plc:saminvented"],
+        ["lighthouse.example/live…", "https://lighthouse.example/live?day=2"],
+    ]
+
+
+def test_bluesky_author_who_is_not_known_has_a_profile_all_the_same(wall, resources):
+    card = wall.show(with_text(resources, "Nobody could be asked"))
+    assert card.locator("a.who").text_content() == "Unknown author"
+    assert card.locator("a.who").get_attribute("href") == (
+        "https://bsky.app/profile/did:plc:nobodyinvented"
+    )
+
+
+def test_bluesky_quote_stands_in_the_card(wall, resources):
+    card = wall.show(with_text(resources, "This! Print it"))
+    quote = card.locator("blockquote")
+    assert quote.locator(".handle").text_content() == "@sam.harbour.example"
+    assert (
+        quote.locator(".tile img").get_attribute("alt") == "A drawing of a tower with six windows"
+    )
+    assert card.locator("footer").get_by_text("Edited").is_visible()
 
 
 def test_links_tell_the_other_side_nothing(wall, resources):
@@ -287,7 +460,8 @@ def test_hostile_strings_stay_text_and_hostile_addresses_lead_nowhere(wall, reso
         "[...document.querySelectorAll('main [href], main [src], main [poster]')].map(node =>"
         " node.getAttribute('href') ?? node.getAttribute('src') ?? node.getAttribute('poster'))"
     )
-    assert [target for target in targets if not target.startswith("https://x.com/")] == []
+    networks = ("https://x.com/", "https://bsky.app/")
+    assert [target for target in targets if not target.startswith(networks)] == []
 
 
 def test_every_payload_is_shown_as_it_is(wall, make_tweet):
@@ -299,10 +473,10 @@ def test_every_payload_is_shown_as_it_is(wall, make_tweet):
 def test_kinds_that_are_not_known_yet_do_no_harm(wall, make_tweet):
     tweet = make_tweet(
         "Hello #x",
-        source="bluesky",
-        url="https://bsky.example/post/1",
+        source="mastodon",
+        url="https://social.example/post/1",
         entities=[{"type": "emoji", "start": 6, "end": 8}],
     )
     card = wall.show(tweet)
     assert card.locator(".text").text_content() == "Hello #x"
-    assert hrefs(card) == ["https://bsky.example/post/1"]
+    assert hrefs(card) == ["https://social.example/post/1"]
