@@ -8,11 +8,8 @@ import time
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from websockets.exceptions import (
-    ConnectionClosed,
-    InvalidStatus,
-    WebSocketException,
-)
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import CloseCode
 from websockets.sync.client import ClientConnection, connect
 
 COLLECTION = "app.bsky.feed.post"
@@ -20,9 +17,9 @@ BATCH = 500
 # A record may have a megabyte, and JSON six bytes for one of them. A smaller limit would end the connection at the same
 # post again and again.
 MAX_FRAME_BYTES = 8_000_000
-# What the library's own debugging would print is every post of the network.
+# The library would print every post of the network when debugging, and a traceback where a ping is not answered.
 QUIET = logging.getLogger("api.sources.bluesky.wire")
-QUIET.setLevel(logging.WARNING)
+QUIET.setLevel(logging.CRITICAL)
 
 
 class Timing(NamedTuple):
@@ -126,6 +123,8 @@ class Link:
 
 def describe(error):
     """In one line, without a full stop. What a server says is cut: it may say anything."""
-    cause = error.__cause__ if isinstance(error, ConnectionClosed) else None
-    text = " ".join(str(cause or error).split()) or type(error).__name__
+    closed = isinstance(error, ConnectionClosed)
+    if closed and error.sent and error.sent.code == CloseCode.INTERNAL_ERROR:
+        return "it does not answer pings"
+    text = " ".join(str((closed and error.__cause__) or error).split()) or type(error).__name__
     return text[:200].rstrip(".")

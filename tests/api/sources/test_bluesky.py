@@ -527,18 +527,24 @@ def test_pause_is_short_again_after_a_long_connection(jetstream, connect, monkey
 
 
 @pytest.mark.parametrize(
-    ("dead", "timing"),
+    ("dead", "timing", "reason"),
     [
-        (False, Timing(silence=0.05)),
-        (True, Timing(ping_every=0.05, ping=0.05, close=0.05)),
+        (False, Timing(silence=0.05), "has said nothing for 0.05 s."),
+        (
+            True,
+            Timing(ping_every=0.05, ping=0.05, close=0.05),
+            "is gone: it does not answer pings.",
+        ),
     ],
 )
-def test_stalled_link_is_noticed(jetstream, connect, dead, timing):
+def test_stalled_link_is_noticed(jetstream, connect, warnings, dead, timing, reason):
     run = connect("#wall", timing=timing)
     jetstream.stall(dead=dead)
-    jetstream.publish(ADA, "#wall")
+
+    assert reason in warnings.wait()
     jetstream.wait_until_connected(2)
     run.stop()
+    assert run.error is None
 
 
 def test_default_timing_notices_within_30_seconds():
