@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv/bin
 
-.PHONY: run test install install-tests lint format lock bench soak
+.PHONY: run test install install-tests lint format lock bench soak chaos
 
 run: install
 	@$(VENV)/python manage.py run
@@ -41,3 +41,7 @@ bench: install-tests
 # Half an hour of an X that misbehaves; SOAK='--minutes 5 --seed 2' for another one.
 soak: install-tests
 	$(VENV)/python -m tests.e2e.soak_x $(SOAK)
+
+# Kills, stops, locks and fills up whatever there is; CHAOS='--faults 20 --seed 2' for another one.
+chaos: install-tests
+	$(VENV)/python -m tests.e2e.chaos $(CHAOS)

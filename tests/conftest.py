@@ -10,6 +10,13 @@ from nginx.server import Front, PushNode
 # Whoever starts the tests in the background may have Ctrl-C ignored, and every program that they start with it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+CHROMIUM = {
+    "executable_path": "/usr/bin/chromium",
+    # It may not look for updates: no test may leave this machine. Root has no sandbox.
+    "args": ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+}  # fmt: skip
+
 
 def free_ports(count):
     """Ports that nothing listens on; the kernel does not hand out one twice in a row."""
@@ -74,12 +81,7 @@ def front(make_front, push_node):
 @pytest.fixture(scope="session")
 def chromium():
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            # It may not look for updates: no test may leave this machine. Root has no sandbox.
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                  "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-        )  # fmt: skip
+        browser = playwright.chromium.launch(**CHROMIUM)
         yield browser
         browser.close()
 

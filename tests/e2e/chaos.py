@@ -1,0 +1,290 @@
+"""Kills, stops, locks and fills up whatever there is while tweets flow: `make chaos`.
+
+    python -m tests.e2e.chaos --faults 100 --seed 1
+
+The whole stack runs as a person starts it, on the stand-in for X, in a folder with a small disk of its own where that
+can be had. Subscribers of each kind and a wall in Chromium watch through the front. After each fault a tweet is written
+and must be on every screen before the next fault: nobody lends a hand. In the end, what X sent must be in the store
+once, and on every screen what is in the store, once.
+
+Prints a table of the faults and, as its last line, JSON. Exits with 1, and keeps the logs, if something is missing.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+
+from playwright.sync_api import sync_playwright
+
+from tests.conftest import CHROMIUM
+from tests.e2e.conftest import Stack
+from tests.e2e.processes import children, find_program
+from tests.e2e.soak_x import Poster, judge, make_environment, read_rows
+from tests.e2e.watchers import WATCHERS, wait_for_all
+from tests.x_server import XServer
+
+# Seconds until a tweet that was written after a fault must be on every screen.
+RECOVERY = 120
+CALM = 180
+DISK = "400m"
+
+# Counts the cards of each id that are on the page at the same time.
+WATCH_CARDS = """
+window.twice = new Set();
+new MutationObserver(() => {
+  const ids = [...document.querySelectorAll(".card")].map((card) => card.dataset.id);
+  ids.filter((id, at) => ids.indexOf(id) !== at).forEach((id) => window.twice.add(id));
+}).observe(document, { childList: true, subtree: true });
+"""
+
+
+class Faults:
+    """What can happen, each by its name. Each is over when it returns."""
+
+    def __init__(self, stack, chance):
+        self._stack, self._chance = stack, chance
+
+    def kill_worker(self):
+        self._kill(self._find("celery"))
+
+    def stop_worker(self):
+        self._halt(self._find("celery"))
+
+    def kill_pool_process(self):
+        self._kill(self._find_child("celery"))
+
+    def stop_pool_process(self):
+        self._halt(self._find_child("celery"))
+
+    def kill_push_node(self):
+        self._kill(self._find("/nginx/push"))
+
+    def kill_worker_of_push_node(self):
+        self._kill(self._find_child("/nginx/push"))
+
+    def stop_worker_of_push_node(self):
+        self._halt(self._find_child("/nginx/push"))
+
+    def kill_front(self):
+        self._kill(self._find("/nginx/front"))
+
+    def kill_worker_of_front(self):
+        self._kill(self._find_child("/nginx/front"))
+
+    def stop_worker_of_front(self):
+        self._halt(self._find_child("/nginx/front"))
+
+    def kill_gunicorn(self):
+        self._kill(self._find("gunicorn"))
+
+    def kill_worker_of_gunicorn(self):
+        self._kill(self._find_child("gunicorn"))
+
+    def stop_worker_of_gunicorn(self):
+        self._halt(self._find_child("gunicorn"))
+
+    def lock_database(self):
+        with closing(sqlite3.connect(self._stack.folder / "db.sqlite3", timeout=20)) as database:
+            database.isolation_level = None
+            database.execute("begin immediate")
+            time.sleep(self._chance.uniform(1, 8))
+            database.execute("rollback")
+
+    def fill_disk(self):
+        ballast = self._stack.folder / "ballast"
+        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:  # no room left
+            while True:
+                file.write(bytes(65536))
+        time.sleep(self._chance.uniform(1, 5))
+        ballast.unlink()
+
+    def _find(self, name):
+        return find_program(self._stack.process.pid, name)
+
+    def _find_child(self, name):
+        found = [] if (pid := self._find(name)) is None else children(pid)
+        return self._chance.choice(found) if found else None
+
+    def _kill(self, pid):
+        if pid is not None:  # it may just be on its way back from the last fault
+            os.kill(pid, signal.SIGKILL)
+
+    def _halt(self, pid):
+        if pid is None:
+            return
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(self._chance.uniform(1, 12))
+        with contextlib.suppress(ProcessLookupError):  # somebody may have given up waiting for it
+            os.kill(pid, signal.SIGCONT)
+
+
+NAMES = sorted(name for name in vars(Faults) if not name.startswith("_"))
+KILLS = [name for name in NAMES if name.startswith("kill")]
+
+
+class WallPage:
+    """A wall in Chromium."""
+
+    kind = "wall"
+
+    def __init__(self, playwright, url):
+        self._browser = playwright.chromium.launch(**CHROMIUM)
+        self._page = self._browser.new_page()
+        self._page.add_init_script(WATCH_CARDS)
+        self._page.goto(url)
+
+    @property
+    def shown(self):
+        return set(
+            self._page.evaluate("[...document.querySelectorAll('.card')].map(c => c.dataset.id)")
+        )
+
+    def find_twice(self):
+        return self._page.evaluate("[...window.twice]")
+
+    def close(self):
+        self._browser.close()
+
+
+def cause(stack, x, *, names, count, seed, rate, tell=print):
+    """Causes so many faults, one after the other. The result, for the last line."""
+    chance = random.Random(seed)
+    faults = Faults(stack, chance)
+    poster = Poster(x, random.Random(seed + 1), rate)
+    watchers = [kind(stack.front_url) for kind in WATCHERS]
+    recoveries = defaultdict(list)
+    with sync_playwright() as playwright:
+        wall = WallPage(playwright, stack.front_url)
+        for thread in (*watchers, poster):
+            thread.start()
+        try:
+            for number in range(count):
+                name = names[number] if number < len(names) else chance.choice(names)
+                getattr(faults, name)()
+                seconds = recover(x, [*watchers, wall])
+                recoveries[name].append(seconds)
+                tell(f"{number + 1:4}  {name.replace('_', ' '):28} {seconds:5.1f} s")
+            poster.stopping.set()
+            poster.join()
+            lost = wait_for_calm(stack, x, poster, [*watchers, wall], tell)
+            twice = len(wall.find_twice()) + read_rows(stack)[1]
+        finally:
+            for watcher in watchers:
+                watcher.stop()
+            poster.stopping.set()
+            wall.close()
+    return {
+        "seed": seed,
+        "faults": sum(map(len, recoveries.values())),
+        "kills": sum(len(recoveries[name]) for name in recoveries if name in KILLS),
+        "by_fault": {name: summarize(seconds) for name, seconds in sorted(recoveries.items())},
+        "posts": len(poster.ids),
+        "connections": {watcher.kind: watcher.connections for watcher in watchers},
+        "repeats": {watcher.kind: watcher.repeats for watcher in watchers},
+        "lost": len(lost),
+        "twice": twice,
+    }
+
+
+def recover(x, screens):
+    """Seconds until a tweet written now is on every screen."""
+    started = time.monotonic()
+    post_id = x.publish(x.world.compose("#wall still here?", author="probe"))
+    if left := wait_for_all(screens, lambda screen: post_id in screen.shown, RECOVERY):
+        raise AssertionError(f"{post_id} is not on {', '.join(left)} after {RECOVERY} s")
+    return time.monotonic() - started
+
+
+def wait_for_calm(stack, x, poster, screens, tell):
+    """What is missing in the store, and on any screen of what is shown, once nothing happens any more."""
+    deadline = time.monotonic() + CALM
+    while True:
+        rows, _ = read_rows(stack)
+        missing, stale = judge(x, poster, rows)
+        lost = missing | stale | compare(rows, screens)
+        if not lost or time.monotonic() > deadline:
+            return lost
+        tell(f"      calm: {len(lost)} not settled yet")
+        time.sleep(3)
+
+
+def compare(rows, screens):
+    """The ids in which a screen and the store differ. The wall keeps its newest cards only."""
+    stored = {tweet_id for tweet_id, row in rows.items() if row[2]}
+    differing = set()
+    for screen in screens:
+        shown = set(screen.shown)
+        differing |= shown - stored
+        if not isinstance(screen, WallPage):
+            differing |= stored - shown
+    return differing
+
+
+def summarize(seconds):
+    return {
+        "times": len(seconds),
+        "median_s": round(median(seconds), 1),
+        "max_s": round(max(seconds), 1),
+    }
+
+
+@contextlib.contextmanager
+def small_disk(folder):
+    """A disk of its own for the folder. False where this machine does not allow to mount one."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", folder]
+    mounted = subprocess.run(command, capture_output=True).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--faults", type=int, default=150)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rate", type=float, default=5, help="posts a second")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="wallpush-chaos-"))
+    with small_disk(folder) as has_disk, XServer() as x:
+        names = [name for name in NAMES if has_disk or name != "fill_disk"]
+        if not has_disk:
+            print("No disk of its own can be mounted here: none is filled.")
+        stack = Stack(folder, **make_environment(x)).start()
+        try:
+            result = cause(
+                stack, x, names=names, count=options.faults, seed=options.seed, rate=options.rate
+            )
+        finally:
+            stack.stop()
+            keep_logs(folder)
+    for name, told in result["by_fault"].items():
+        row = f"{told['times']:5}  {name.replace('_', ' '):28}"
+        print(f"{row} back after {told['median_s']} s, at most {told['max_s']} s")
+    print(json.dumps(result))
+    if result["lost"] or result["twice"]:
+        sys.exit("Something was lost or shown twice. The logs are in the folder named above.")
+
+
+def keep_logs(folder):
+    kept = Path(tempfile.mkdtemp(prefix="wallpush-chaos-logs-"))
+    for path in (folder / "log").glob("*.log"):
+        kept.joinpath(path.name).write_bytes(path.read_bytes())
+    print(f"Logs: {kept}")
+
+
+if __name__ == "__main__":
+    main()
