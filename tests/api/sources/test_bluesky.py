@@ -9,7 +9,7 @@ from api.sources import SourceError, make_source
 from api.sources.bluesky import REWIND, BlueskySource
 from api.sources.bluesky_link import Timing
 from api.sources.ledger import ACTIVE, REFUSED, WAITING, Ledger, LedgerUnavailable, make_track
-from api.sources.source import CONNECTED, STOPPED
+from api.sources.source import CONNECTED, CONNECTING, STOPPED
 from api.sources.source import WAITING as PAUSING
 from tests.api.waiting import wait_for
 from tests.jetstream_server import JetstreamServer, make_mention, make_tag
@@ -608,6 +608,16 @@ def test_stop_while_it_connects(make, start):
         with connection:
             connection.recv(1)  # it asks for the stream, and gets no answer
             stop(run)
+
+
+def test_stop_while_nobody_takes_the_call(make, start):
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.socket() as first:
+        first.connect(server.getsockname())  # now the kernel lets nobody in
+        url = f"ws://127.0.0.1:{server.getsockname()[1]}"
+        run = start(make("#wall", urls=[url], timing=Timing(open=2)))
+        wait_for(lambda: run.source.status.state == CONNECTING, "the status")
+        stop(run, SOON)
+        wait_for(lambda: "bluesky" not in {it.name for it in threading.enumerate()}, "its thread")
 
 
 def test_stop_while_it_asks_for_profiles(jetstream, connect):
