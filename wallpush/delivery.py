@@ -21,7 +21,7 @@ from .answers import GarbledAnswer, Head
 from .connection import Connection, ConnectionPool, Lost
 from .dialing import DialFailed, dial
 from .errors import Overloaded, PublishError, Refused, TimedOut, Unreachable
-from .loop import Steps, Wait
+from .loop import Steps, TooLate, Wait
 
 __all__ = ["Delivery", "Node", "Request"]
 
@@ -78,8 +78,11 @@ class Delivery:
         self._answer_by = 0.0
         self._end_by = 0.0
 
-    def run(self) -> Steps[None]:
-        """The whole conversation; afterwards `results` has one entry for each request."""
+    def run(self) -> Steps[bool]:
+        """The whole conversation; afterwards `results` has one entry for each request.
+
+        Returns whether the node said of each what it does with it.
+        """
         now = time.monotonic()
         self._answer_by = now + self._timeout
         timeouts = 1 + math.ceil((len(self._requests) - 1) / MESSAGES_PER_TIMEOUT)
@@ -89,7 +92,15 @@ class Delivery:
                 connection = self.node.pool.take() or (yield from self._open())
                 yield from self._converse(connection)
         except PublishError as error:
-            self._settle([error] * (len(self._requests) - len(self.results)))
+            self._fail(error)
+        except TooLate:
+            self._fail(TimedOut(self.node.name, "slower than the other push nodes."))
+        return not any(
+            isinstance(result, PublishError) and result.retryable for result in self.results
+        )
+
+    def _fail(self, error: PublishError) -> None:
+        self._settle([error] * (len(self._requests) - len(self.results)))
 
     @property
     def _is_unfinished(self) -> bool:

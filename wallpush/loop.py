@@ -6,13 +6,14 @@ in time. So it reads from top to bottom, and a node that hangs holds up nobody e
 
 from __future__ import annotations
 
+import math
 import selectors
 import socket
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-__all__ = ["READ", "WRITE", "Steps", "Wait", "run_together"]
+__all__ = ["READ", "WRITE", "Steps", "TooLate", "Wait", "run_together"]
 
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
@@ -31,20 +32,31 @@ class Wait(NamedTuple):
 Steps = Generator[Wait, bool, T]
 
 
+class TooLate(Exception):
+    """Thrown into a conversation that is behind another one by more than the patience."""
+
+
 class _Task:
     """A conversation and what it waits for at the moment."""
 
-    def __init__(self, steps: Steps[None], selector: selectors.BaseSelector) -> None:
+    def __init__(self, steps: Steps[bool], selector: selectors.BaseSelector) -> None:
         self.steps = steps
         self.wait: Wait | None = None
+        self.went_well = False
         self._selector = selector
 
     def resume(self, *, ready: bool) -> None:
+        self._go_on(lambda: self.steps.send(ready) if self.wait else next(self.steps))
+
+    def give_up(self) -> None:
+        self._go_on(lambda: self.steps.throw(TooLate))
+
+    def _go_on(self, step: Callable[[], Wait]) -> None:
         before = self.wait
         try:
-            self.wait = self.steps.send(ready) if before else next(self.steps)
-        except StopIteration:
-            self.wait = None
+            self.wait = step()
+        except StopIteration as end:
+            self.wait, self.went_well = None, bool(end.value)
         self._watch(before)
 
     def _watch(self, before: Wait | None) -> None:
@@ -60,27 +72,36 @@ class _Task:
             self._selector.modify(new, self.wait.events, self)
 
 
-def run_together(conversations: Iterable[Steps[None]]) -> None:
-    """Return when all have ended. Whatever ends this early closes every one of them."""
+def run_together(conversations: Iterable[Steps[bool]], patience: float = math.inf) -> None:
+    """Return when all have ended. Whatever ends this early closes every one of them.
+
+    A conversation returns whether it went well. So many seconds of `patience` after the first
+    that did, those that still go on are given up.
+    """
     with selectors.DefaultSelector() as selector:
         tasks = [_Task(steps, selector) for steps in conversations]
         try:
             for task in tasks:
                 task.resume(ready=True)
+            end_by = math.inf
             while waiting := [task for task in tasks if task.wait]:
-                _step(selector, waiting)
+                if end_by == math.inf and any(task.went_well for task in tasks):
+                    end_by = time.monotonic() + patience
+                _step(selector, waiting, end_by)
         finally:
             for task in tasks:
                 task.steps.close()
 
 
-def _step(selector: selectors.BaseSelector, waiting: list[_Task]) -> None:
+def _step(selector: selectors.BaseSelector, waiting: Sequence[_Task], end_by: float) -> None:
     now = time.monotonic()
-    until = min(task.wait.until for task in waiting if task.wait)
+    until = min(end_by, *(task.wait.until for task in waiting if task.wait))
     ready = {key.data for key, _ in selector.select(max(0.0, until - now))}
     now = time.monotonic()
     for task in waiting:
-        if task in ready:
+        if now >= end_by:
+            task.give_up()
+        elif task in ready:
             task.resume(ready=True)
         elif task.wait and task.wait.until <= now:
             task.resume(ready=False)

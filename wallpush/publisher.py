@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
@@ -41,6 +41,8 @@ class Publisher:
         `/events/pub/` is allowed.
     timeout: seconds. `publish` is over after that; a batch is given up when no further answer
         came for so long, and at the latest after `timeout` and once more for every 500 messages.
+    patience: seconds that the others are waited for once a push node has taken a whole batch;
+        those that are slower have TimedOut. Default: no limit but `timeout`.
     ssl_context: for https, default `ssl.create_default_context()`.
 
     Safe with threads, and after fork: a child opens connections of its own. A message is sent
@@ -53,6 +55,7 @@ class Publisher:
         urls: str | Iterable[str],
         *,
         timeout: float = 5.0,
+        patience: float = math.inf,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         addresses = parse_addresses(urls)
@@ -61,8 +64,14 @@ class Publisher:
         if not 0 < timeout < math.inf:
             raise ValueError("timeout is a number of seconds greater than 0")
         self._timeout = timeout
+        self._patience = patience
         self._nodes = make_nodes(addresses, ssl_context)
         self._is_open = True
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The push nodes by the names that answers and errors give them: their addresses."""
+        return tuple(node.name for node in self._nodes)
 
     def publish(
         self,
@@ -83,15 +92,19 @@ class Publisher:
         [outcome] = self._send_all([request])
         return outcome.receipt()
 
-    def publish_many(self, messages: Iterable[Message]) -> list[Outcome]:
+    def publish_many(
+        self, messages: Iterable[Message], *, nodes: Container[str] | None = None
+    ) -> list[Outcome]:
         """Publish a batch, pipelined. One outcome for each message, in order.
+
+        nodes: names, if not every push node is to get it.
 
         Nothing that happens to one message is raised: what is invalid is never sent, and
         `outcome.error` says so; the others go out.
         """
         requests = [make_request_or_error(message) for message in messages]
         valid = [request for request in requests if isinstance(request, Request)]
-        sent = iter(self._send_all(valid))
+        sent = iter(self._send_all(valid, nodes))
         return [
             next(sent) if isinstance(request, Request) else Outcome(errors=(request,))
             for request in requests
@@ -106,9 +119,12 @@ class Publisher:
         infos = merge_channels(info for answer in receipt.answers for info in answer.channels)
         return infos[0] if infos else None
 
-    def statistics(self) -> tuple[NodeStatistics, ...]:
-        """Each push node's counters. Raises PublishError if one does not answer."""
-        receipt = self._ask(b"GET", b"/events/stats")
+    def statistics(self, *, nodes: Container[str] | None = None) -> tuple[NodeStatistics, ...]:
+        """Each push node's counters. Raises PublishError if one does not answer.
+
+        nodes: names, if not every push node is asked.
+        """
+        receipt = self._ask(b"GET", b"/events/stats", nodes)
         return tuple(read_statistics(answer.node, answer.body) for answer in receipt.answers)
 
     def delete_channel(self, channel: str) -> bool:
@@ -135,17 +151,23 @@ class Publisher:
     ) -> None:
         self.close()
 
-    def _ask(self, method: bytes, path: bytes) -> Receipt:
+    def _ask(self, method: bytes, path: bytes, nodes: Container[str] | None = None) -> Receipt:
         """A question to each push node; 404 is no answer and no error."""
-        [outcome] = self._send_all([Request(method, path)])
+        [outcome] = self._send_all([Request(method, path)], nodes)
         errors = tuple(error for error in outcome.errors if not is_absence(error))
         return Outcome(outcome.answers, errors).receipt()
 
-    def _send_all(self, requests: Sequence[Request]) -> list[Outcome]:
+    def _send_all(
+        self, requests: Sequence[Request], nodes: Container[str] | None = None
+    ) -> list[Outcome]:
         if not self._is_open:
             raise PublisherClosed
-        deliveries = [Delivery(node, requests, self._timeout) for node in self._nodes]
-        run_together(delivery.run() for delivery in deliveries)
+        deliveries = [
+            Delivery(node, requests, self._timeout)
+            for node in self._nodes
+            if nodes is None or node.name in nodes
+        ]
+        run_together((delivery.run() for delivery in deliveries), self._patience)
         return [collect(deliveries, index) for index in range(len(requests))]
 
 
@@ -154,6 +176,7 @@ class NullPublisher(Publisher):
 
     def __init__(self) -> None:
         self._timeout = 0.0
+        self._patience = math.inf
         self._nodes = ()
         self._is_open = True
 
@@ -162,13 +185,14 @@ def make_publisher(
     urls: str | Iterable[str],
     *,
     timeout: float = 5.0,
+    patience: float = math.inf,
     ssl_context: ssl.SSLContext | None = None,
 ) -> Publisher:
     """A Publisher, or a NullPublisher if no URL is given. Raises InvalidAddress."""
     given = tuple(urls.split(",") if isinstance(urls, str) else urls)
     if not any(url.strip() for url in given):
         return NullPublisher()
-    return Publisher(given, timeout=timeout, ssl_context=ssl_context)
+    return Publisher(given, timeout=timeout, patience=patience, ssl_context=ssl_context)
 
 
 def make_nodes(

@@ -5,6 +5,7 @@ import pickle
 import signal
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -346,6 +347,50 @@ def test_one_node_that_hangs_costs_the_others_nothing(push_node, subscribe, make
 
     assert {(type(outcome.error), outcome.subscribers) for outcome in outcomes} == {(TimedOut, 1)}
     assert subscriber.receive_messages(5000) == [*range(5000)]
+
+
+def test_patience_ends_with_the_node_that_hangs(push_node, subscribe, make_peer):
+    subscriber = subscribe("global")
+    silent = make_peer(stay_silent)
+    with Publisher([silent.url, push_node.publish_url], timeout=60, patience=0.2) as publisher:
+        start = time.monotonic()
+        outcomes = publisher.publish_many(Message("global", n) for n in range(500))
+        passed = time.monotonic() - start
+
+    assert {outcome.errors for outcome in outcomes} == {
+        (TimedOut(silent.url, "slower than the other push nodes."),)
+    }
+    assert 0.2 <= passed < 20
+    assert subscriber.receive_messages(500) == [*range(500)]
+
+
+def test_patience_begins_with_a_node_that_took_all(unused_url, make_peer):
+    slow = make_peer(lambda connection: (time.sleep(0.3), answer_with(ok_answer())(connection)))
+    with Publisher([unused_url, slow.url], timeout=20, patience=0.01) as publisher:
+        [outcome] = publisher.publish_many([Message("global", 1)])
+
+    assert [answer.node for answer in outcome.answers] == [slow.url]
+    assert outcome.error == Unreachable(unused_url, "nothing listens there; start the push node.")
+
+
+def test_patience_is_for_several_nodes(make_peer):
+    slow = make_peer(lambda connection: (time.sleep(0.1), answer_with(ok_answer())(connection)))
+    with Publisher(slow.url, timeout=20, patience=0.01) as publisher:
+        assert publisher.publish("global", 1).answers
+
+
+def test_publish_to_some_of_the_nodes(make_push_node):
+    urls = [make_push_node().publish_url for _ in range(3)]
+    with Publisher(urls) as publisher:
+        outcomes = publisher.publish_many([Message("global", 1)], nodes=urls[1:])
+        statistics = publisher.statistics(nodes=urls[:2])
+        assert publisher.nodes == tuple(urls)
+
+    assert [answer.node for answer in outcomes[0].answers] == urls[1:]
+    assert [(each.node, each.published_messages) for each in statistics] == [
+        (urls[0], 0),
+        (urls[1], 1),
+    ]
 
 
 def test_publish_tells_what_the_other_nodes_did(push_node, make_peer, unused_url):
