@@ -13,6 +13,7 @@ from rest_framework.exceptions import ValidationError
 
 from .models import SetAside
 from .notes import Notes, read_notes
+from .serializers.bluesky import BlueskyMessageSerializer
 from .serializers.sanitize import clean_line, clean_text
 from .serializers.x import XMessageSerializer
 from .set_aside import Aside
@@ -22,6 +23,7 @@ from .store import store_batch
 SERIALIZERS = {
     "replay": XMessageSerializer,
     "x": XMessageSerializer,
+    "bluesky": BlueskyMessageSerializer,
 }
 
 LINE_LIMIT = 1_000_000

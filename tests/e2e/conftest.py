@@ -37,12 +37,16 @@ class Stack:
         self.output = ""
         self.process = None
 
+    @property
+    def full_environment(self):
+        return os.environ | self.environment
+
     def start(self):
         self.output = ""
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "run"],
             cwd=PROJECT,
-            env=os.environ | self.environment,
+            env=self.full_environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

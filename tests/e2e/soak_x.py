@@ -186,7 +186,7 @@ class Troubles:
         subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=PROJECT,
-            env=os.environ | self.stack.environment,
+            env=self.stack.full_environment,
             check=True,
             capture_output=True,
         )

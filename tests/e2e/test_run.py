@@ -19,7 +19,7 @@ def run_to_its_end(stack):
     return subprocess.run(
         [sys.executable, "manage.py", "run"],
         cwd=PROJECT,
-        env=os.environ | stack.environment,
+        env=stack.full_environment,
         capture_output=True,
         text=True,
     )

@@ -1,7 +1,6 @@
 """X's stream, read by tweepy from the stand-in, through worker, database and nginx, into Chromium."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -127,7 +126,7 @@ def hide_all_tweets(stack, chromium):
             "mo@example.com",
         ],
         cwd=PROJECT,
-        env=os.environ | stack.environment | {"DJANGO_SUPERUSER_PASSWORD": password},
+        env=stack.full_environment | {"DJANGO_SUPERUSER_PASSWORD": password},
         check=True,
         capture_output=True,
     )
