@@ -12,6 +12,7 @@ import {
   checkChannel,
   channelFilter,
   keywordChannel,
+  userChannel,
 } from "./channels.js";
 
 const THEMES = ["dark", "light"];
@@ -62,7 +63,10 @@ function isChannel(name) {
  */
 function suggest(name) {
   let suggestion = "";
-  succeeds(() => (suggestion = keywordChannel(name.replace(/^keyword-/i, ""))));
+  succeeds(() => {
+    const author = /^user-(.+)/i.exec(name)?.[1];
+    suggestion = author ? userChannel(author) : keywordChannel(name.replace(/^keyword-/i, ""));
+  });
   return suggestion;
 }
 

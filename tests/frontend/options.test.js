@@ -28,6 +28,7 @@ for (const [name, suggestion] of [
   ["keyword-Wall", "keyword-wall"],
   ["keyword-", ""],
   ["*", "keyword-~2A"],
+  ["user-did:plc:abc", "user-did~3Aplc~3Aabc"],
 ]) {
   test(`${name} is no channel, ${suggestion || "nothing"} is suggested`, () => {
     assert.deepEqual(readOptions(`?${new URLSearchParams({ channels: name })}`).problem, {
