@@ -66,7 +66,7 @@ def test_author_has_a_wall_of_their_own(make_wall, jetstream, page):
     page.goto(f"{stack.front_url}/?channels=user-did~3Aplc~3Aada")
     page.wait_for_selector("article")
     publish(jetstream)
-    page.wait_for_function("document.querySelectorAll('article').length === 2")
+    page.locator("article").nth(1).wait_for()
 
 
 def test_wall_reads_both_networks_at_once_and_each_card_keeps_its_look(make_wall, jetstream, page):
@@ -79,7 +79,7 @@ def test_wall_reads_both_networks_at_once_and_each_card_keeps_its_look(make_wall
         x.wait_until_connected()
         publish(jetstream)
         x.publish(x.world.compose("Hello #wall", author="ada_l"))
-        page.wait_for_function("document.querySelectorAll('article').length === 2")
+        page.locator("article").nth(1).wait_for()
         links = {
             source: page.locator(f"article[data-source={source}] .view").get_attribute("href")
             for source in ("x", "bluesky")
