@@ -14,6 +14,9 @@ from .models import Tweet
 
 # Longer than a transaction takes from taking its time to being seen, and than clocks differ.
 OVERLAP = timedelta(seconds=10)
+# Resume points are multiples of it: walls that lost their connections together ask the same, and the front
+# asks Django once for all of them.
+ROUND = timedelta(seconds=30)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 CHECK_BYTES = 4
@@ -146,7 +149,7 @@ def resume_point():
     """
     newest = Tweet.objects.aggregate(newest=Max("changed_at"))["newest"]
     moment = min(newest, timezone.now()) - OVERLAP if newest else EPOCH
-    return ChangeCursor(to_number(moment), 0, 0)
+    return ChangeCursor(to_number(moment - (moment - EPOCH) % ROUND), 0, 0)
 
 
 def changes_after(tweets, cursor, limit):

@@ -11,6 +11,8 @@
  *   onState: (state: State) => void, onCaughtUp: () => void}} FeedOptions
  */
 
+import { MAX_AGE } from "./history.js";
+
 const FIRST_DELAY = 1_000;
 const MAX_DELAY = 20_000;
 const CONNECT_TIMEOUT = 10_000;
@@ -25,6 +27,8 @@ const RESUMABLE = 10 * 60_000;
 // the server lets any live is dead, or about to be renewed anyway.
 const SILENCE = 5 * 60_000;
 const SLEPT = 60_000;
+// Milliseconds over which walls that come back together ask for what they missed.
+const SPREAD = 2_000;
 
 /**
  * Full jitter: after a restart a thousand walls spread over the whole delay.
@@ -34,6 +38,15 @@ const SLEPT = 60_000;
  */
 export const backOff = (attempt, chance) =>
   chance * Math.min(MAX_DELAY, FIRST_DELAY * 2 ** attempt);
+
+/**
+ * Milliseconds from the connection to asking for what was missed. An answer that is shared with others may
+ * be a little old: asked for at once, it could be older than the connection, and what was published between
+ * the two would be in neither.
+ *
+ * @param {number} chance 0 to 1
+ */
+export const settle = (chance) => MAX_AGE + chance * SPREAD;
 
 /**
  * @param {string} eventsUrl what stands before /events/; empty for this page's own origin
@@ -98,7 +111,8 @@ export class Feed {
     this.#opened = Date.now();
     this.#listen();
     this.#show("live");
-    this.#readHistory(0);
+    const delay = this.#options.history.hasBegun ? settle(Math.random()) : 0;
+    this.#catchUpTimer = setTimeout(() => this.#readHistory(0), delay);
   }
 
   /** @param {string} data */

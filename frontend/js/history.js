@@ -9,7 +9,13 @@
 import { channelFilter } from "./channels.js";
 
 const FIRST_PAGE = 60;
+const NEXT_PAGE = 200;
 const TIMEOUT = 15_000;
+/**
+ * Milliseconds that what has changed may be older than its being asked for: walls that ask the same within a
+ * second are given one answer, see nginx/front.conf.
+ */
+export const MAX_AGE = 1_500;
 
 export class History {
   #filters;
@@ -21,6 +27,11 @@ export class History {
     const filters = channels.map(channelFilter).filter((filter) => filter !== null);
     const everything = filters.find((filter) => Object.keys(filter).length === 0);
     this.#filters = everything ? [everything] : filters;
+  }
+
+  /** Whether a next call asks for changes, which may be MAX_AGE old. */
+  get hasBegun() {
+    return this.#cursors.size > 0;
   }
 
   /**
@@ -43,7 +54,7 @@ export class History {
     do {
       const after = this.#cursors.get(filter);
       /** @type {Record<string, string>} */
-      const start = after ? { after } : { limit: String(FIRST_PAGE) };
+      const start = after ? { after, limit: String(NEXT_PAGE) } : { limit: String(FIRST_PAGE) };
       try {
         page = await readPage({ ...filter, ...start }, deliver, signal);
       } catch (error) {
@@ -74,8 +85,12 @@ async function readPage(query, deliver, signal) {
   if (!response.ok) throw new Error(`status ${response.status}`);
   /** @type {Page} */
   const page = await response.json();
-  const moment = momentOf(response.headers.get("Date") ?? "", Date.now() - asked);
-  for (const resource of page.results) deliver(resource, moment);
+  const date = response.headers.get("Date") ?? "";
+  const moment = momentOf(date, Date.now() - asked, query.after ? MAX_AGE : 0);
+  for (const resource of page.results) {
+    // What is hidden stays hidden: a delete goes before all that this wall can have learned until now.
+    deliver(resource, resource.type === "delete" ? Date.parse(date) : moment);
+  }
   return page;
 }
 
@@ -87,5 +102,6 @@ async function readPage(query, deliver, signal) {
  *
  * @param {string} date when the answer was given, an HTTP date
  * @param {number} duration milliseconds from asking to the answer
+ * @param {number} age milliseconds that the answer may be older than that
  */
-export const momentOf = (date, duration) => Date.parse(date) - duration - 1_000;
+export const momentOf = (date, duration, age) => Date.parse(date) - duration - age - 1_000;

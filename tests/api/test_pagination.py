@@ -6,6 +6,7 @@ from django.utils import timezone
 from api.models import Tweet
 from api.pagination import (
     OVERLAP,
+    ROUND,
     ChangeCursor,
     InvalidCursor,
     PageCursor,
@@ -163,7 +164,7 @@ def long_ago(**fields):
 def test_changes_are_what_came_was_edited_or_hidden_oldest_first(client):
     for number in range(3):
         long_ago(source_id=str(number))
-    make_tweet(source_id="newest", changed_at=START + OVERLAP * 2)
+    make_tweet(source_id="newest", changed_at=START + OVERLAP + ROUND)
     after = read(client, "/api/tweets/")["after"]
     now = timezone.now()
     Tweet.objects.filter(source_id="2").update(hidden_at=now, changed_at=now)
@@ -195,6 +196,18 @@ def test_changes_in_pages_end_and_come_each_once(client):
     assert again == items
 
 
+def test_resume_points_of_one_half_minute_are_the_same(client):
+    """So that walls that come back together ask the same."""
+    points = set()
+    for second in (0, 10, 29):
+        make_tweet(changed_at=START + OVERLAP + timedelta(seconds=second))
+        points.add(read(client, "/api/tweets/")["after"])
+    make_tweet(changed_at=START + OVERLAP + ROUND)
+
+    assert len(points) == 1
+    assert read(client, "/api/tweets/")["after"] not in points
+
+
 def test_changes_committed_late_are_not_skipped(client):
     """A batch takes its time, then commits after another one that began later was already given out."""
     start = timezone.now() - timedelta(minutes=10)
@@ -224,7 +237,7 @@ def test_changes_committed_late_during_a_run_of_pages_are_not_skipped(client):
 
 def test_changes_once_quiet_are_only_those_of_the_overlap(client):
     long_ago(source_id="1")
-    make_tweet(source_id="2", changed_at=START + OVERLAP * 2)
+    make_tweet(source_id="2", changed_at=START + OVERLAP + ROUND)
     after = encode_cursor(ChangeCursor(0, 0, 0))
 
     items, after = follow(client, after)

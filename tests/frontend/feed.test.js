@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { backOff, subscribeUrl } from "../../frontend/js/feed.js";
+import { backOff, settle, subscribeUrl } from "../../frontend/js/feed.js";
+import { MAX_AGE } from "../../frontend/js/history.js";
 
 const PAGE = "http://wall.example:8000/?theme=dark";
 
@@ -10,6 +11,11 @@ test("the delay doubles from one second to twenty, and chance spreads it", () =>
   assert.deepEqual(longest, [1000, 2000, 4000, 8000, 16_000, 20_000, 20_000]);
   assert.equal(backOff(3, 0), 0);
   assert.equal(backOff(3, 0.5), 4000);
+});
+
+test("what was missed is asked for once a shared answer can not be older than the connection", () => {
+  assert.equal(settle(0), MAX_AGE);
+  assert.equal(settle(1), MAX_AGE + 2000);
 });
 
 test("a wall subscribes where it comes from", () => {

@@ -1,6 +1,7 @@
 import re
 
 import pytest
+import requests
 
 from api.models import Tweet
 from api.publish import hide_tweets
@@ -136,7 +137,7 @@ def test_restart_of_the_push_node_loses_nothing(wall, make_tweet):
     wait_for_state(wall, "Live")
     wall.publish(after)
     wall.wait_for_ids(before["id"], during["id"], after["id"])
-    assert {"after": wall.answer(0)["after"]} in wall.queries()
+    assert {"after": wall.answer(0)["after"], "limit": "200"} in wall.queries()
 
 
 def test_connection_is_taken_up_with_the_last_event_id(wall, make_tweet):
@@ -190,16 +191,28 @@ def test_refused_cursor_starts_over(wall, make_tweet):
 def test_long_absence_is_read_page_by_page(wall, make_tweet):
     first = make_tweet()
     wall.show(first)
-    crowd = [make_tweet() for _ in range(150)]
+    crowd = [make_tweet() for _ in range(450)]
     wall.store(*crowd)
     wall.page.evaluate("dispatchEvent(new Event('online'))")
-    wall.wait_for_ids(first["id"], *(tweet["id"] for tweet in crowd))
-    answers = [wall.answer(number) for number in range(5)]
-    assert [answer.get("more") for answer in answers] == [None, True, True, True, False]
+    wall.wait_for_ids(*(tweet["id"] for tweet in crowd[-200:]))
+    assert wall.page.locator("#count").text_content() == "451 posts"
+    answers = [wall.answer(number) for number in range(4)]
+    assert [answer.get("more") for answer in answers] == [None, True, True, False]
     assert wall.queries() == [
         {"limit": "60"},
-        *({"after": answer["after"]} for answer in answers[:-1]),
+        *({"after": answer["after"], "limit": "200"} for answer in answers[:-1]),
     ]
+
+
+def test_answer_shared_with_another_wall_is_no_older_than_the_connection(wall, make_tweet):
+    before, meanwhile = make_tweet(), make_tweet()
+    wall.show(before)
+    query = {"after": wall.answer(0)["after"], "limit": "200"}
+    shared = requests.get(f"{wall.front.url}/api/tweets/", params=query, timeout=10).json()
+    wall.store(meanwhile)
+    wall.page.evaluate("dispatchEvent(new Event('online'))")
+    wall.wait_for_ids(before["id"], meanwhile["id"])
+    assert meanwhile["id"] not in [tweet["id"] for tweet in shared["results"]]
 
 
 def test_tweet_hidden_during_an_absence_goes(wall, make_tweet):
