@@ -7,7 +7,7 @@ from typing import NamedTuple
 from .fresh import EPOCH, LATEST, SNOWFLAKE_BITS, SNOWFLAKE_EPOCH, is_id, read_snowflake, write_time
 from .ledger import Gap
 from .notes import make_notes_line
-from .x_backoff import XTrouble
+from .x_backoff import Ended, XTrouble
 from .x_chores import Chore
 from .x_pages import find_main_posts, get_dict, make_line, split_answer
 
@@ -41,7 +41,9 @@ def make_gap(active, position, until):
     if position:
         margin = int(MARGIN.total_seconds() * 1000) << SNOWFLAKE_BITS
         after = max(after, position - margin)
-    gap = Gap(active.track.text, active.term, after, make_snowflake(until))
+    # With the ids of this very millisecond.
+    until = make_snowflake(until + timedelta(milliseconds=1))
+    gap = Gap(active.track.text, active.term, after, until)
     return gap if gap.after < gap.until else None
 
 
@@ -90,7 +92,11 @@ class GapFiller(Chore):
 
     def _find_rest(self, gap):
         """Without what was filled, though the store has not heard of it yet."""
-        gap = gap._replace(after=max(gap.after, self._filled.get(gap.id, 0)))
+        filled = self._filled.get(gap.id)
+        if filled and filled.after > gap.after:
+            del self._filled[gap.id]  # it was widened to the past
+        elif filled:
+            gap = gap._replace(after=max(gap.after, filled.until))
         if gap.after >= gap.until:
             return None
         start = Progress(gap.until, gap.until)
@@ -127,22 +133,20 @@ class GapFiller(Chore):
 
     def _search(self, gap, rule, since):
         progress = self._progress[gap.id]
-        token = None
+        page = {"since_id": since, "until_id": progress.below}
         while True:
             size = min(self._meter.find_affordable(), PAGE_SIZES[1])
             if size < PAGE_SIZES[0] or self.ending.is_set():
                 return False
-            answer = self.client.search(
-                rule.value,
-                since_id=since,
-                until_id=progress.below,
-                max_results=size,
-                **({"next_token": token} if token else {}),
-            )
+            answer = self.client.search(rule.value, max_results=size, **page)
+            before = progress
             progress = self._take(answer, gap, rule, progress)
             token = get_dict(answer, "meta").get("next_token")
             if not token:
                 return self._close_gap(gap, self._describe(gap, since), progress.found)
+            if progress.below == before.below:
+                raise XTrouble(Ended("status", "X's search gave a page of nothing before its end."))
+            page["next_token"] = token
 
     def _take(self, answer, gap, rule, progress):
         self._meter.count(answer, aside=True)
@@ -170,10 +174,11 @@ class GapFiller(Chore):
             return False
         filled = {"gap": gap.id, "until": gap.until, "found": found, "note": note}
         self.office.deliver(make_notes_line(filled=filled))
-        self._filled[gap.id] = gap.until
+        self._filled[gap.id] = self._filled.get(gap.id, gap)._replace(until=gap.until)
         self._progress.pop(gap.id)
         self._wrong.pop(gap.id, None)
-        log.info("A gap of %s is filled, %d found. %s", gap.text, found, note)
+        level = logging.INFO if found else logging.DEBUG
+        log.log(level, "A gap of %s is filled, %d found. %s", gap.text, found, note)
         return True
 
     def _describe(self, gap, since):
