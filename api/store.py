@@ -11,6 +11,7 @@ from django.utils import timezone
 from .models import Author, Keyword, Tally, Tweet, TweetKeyword
 from .notes import REMOVED, Notes, carry_out
 from .removal import find_removed, is_withheld, remove_tweets
+from .rows import insert_rows
 from .serializers.x_content import NO_AUTHOR_ID
 from .set_aside import keep_asides
 
@@ -163,10 +164,10 @@ class _Desk:
         return bool(missing)
 
     def write(self):
-        Tweet.objects.bulk_create(self.new.values())
+        insert_rows(self.new.values())
         self._write_updated()
         self._touch_joined()
-        TweetKeyword.objects.bulk_create(
+        insert_rows(
             TweetKeyword(tweet_id=tweet.pk, keyword_id=keyword, created_at=tweet.created_at)
             for tweet, keyword in self.new_links
         )
