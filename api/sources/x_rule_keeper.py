@@ -111,8 +111,10 @@ class RuleKeeper(Chore):
             known = kept.get(find_key(rule.value, rule.tag))
             rulings[text] = Ruling(ACTIVE, "", known["id"]) if known else judged[rule.value]
         added = [rule for rule in missing if judged[rule.value].state == ACTIVE]
+        # X may have taken a rule though its answer was lost: then it was not active before and is there now.
+        before = self.book.active if self._tracks is not None or self.trouble else None
         self._keep(tracks, rules, rulings, len(present) - len(stale) + len(added))
-        self._note_fresh(added)
+        self._note_fresh(added, before)
         self._log(present, added, stale)
         self._tell(rulings)
         self._told = {text: self._told[text] for text in rulings}
@@ -158,12 +160,12 @@ class RuleKeeper(Chore):
         self.is_synced.set()
         self.office.reconsider()
 
-    def _note_fresh(self, added):
+    def _note_fresh(self, added, before):
         """X begins to match a rule some seconds after it took it; gaps for that are opened in a moment."""
         until = self.office.find_settled_time()
-        for active in self.book.active.values():
-            if active.rule in added:
-                self._fresh[active.track.text] = until
+        for text, active in self.book.active.items():
+            if active.rule in added or (before is not None and text not in before):
+                self._fresh[text] = until
 
     def _open_gaps(self):
         """Kept until the ledger has them."""

@@ -134,6 +134,26 @@ def test_track_added_while_the_stream_runs_gets_a_gap_of_its_own(x, make, start)
     assert x.connections == 1
 
 
+def test_track_gets_its_gap_though_the_answer_of_x_is_lost(x, make, start, monkeypatch, warnings):
+    ledger = make_ledger("#wall")
+    start(make(ledger=ledger))
+    x.wait_until_connected()
+    wait_for(lambda: ledger.rulings["#wall"].state == ACTIVE, "the ruling")
+    change = x.rules.change
+
+    def take_and_die(body, dry_run):
+        monkeypatch.setattr(x.rules, "change", change)
+        change(body, dry_run)
+        raise OSError("cut")
+
+    monkeypatch.setattr(x.rules, "change", take_and_die)
+    ledger.set_tracks(*ledger.read_tracks(), *make_ledger("new").read_tracks())
+    wait_for(lambda: [gap for gap in ledger.read_gaps() if gap.text == "new"], "the gap")
+
+    assert warnings.wait().startswith("X can not be reached: ")
+    assert [rule["value"] for rule in x.rules.stored] == ["#wall -is:nullcast", "new -is:nullcast"]
+
+
 def test_gap_of_a_new_track_is_not_cut_short_by_another_one_of_its_term(x, make, start):
     x.rules.add("#wall -is:nullcast", "wallpush:wall")
     ledger = make_ledger("#wall")
