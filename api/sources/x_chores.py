@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 
 from .ledger import LedgerUnavailable
 from .x_backoff import Backoff, XTrouble
@@ -12,7 +13,7 @@ log = logging.getLogger(__name__)
 LEDGER_PAUSE = 2.0
 
 
-class Chore(threading.Thread):
+class Chore(threading.Thread, ABC):
     """`step()` does what there is to do and returns the seconds until the next one.
 
     `office` is the source: its ledger, its clock, and `fail(error)`, which ends everything. A step may raise
@@ -31,8 +32,9 @@ class Chore(threading.Thread):
         self._backoff = Backoff(office.pauses, office.clock)
         self._ledger_was_there = True
 
+    @abstractmethod
     def step(self):
-        raise NotImplementedError
+        """Does what there is to do now. Seconds until the next step."""
 
     def explain(self, trouble, pause):
         """Told before a pause that is made because of X."""
