@@ -4,9 +4,10 @@ import logging
 import queue
 import threading
 
+from .seldom import Seldom
 from .tasks import announce
 
-logger = logging.getLogger(__name__)
+logger = Seldom(logging.getLogger(__name__))
 
 
 class Announcer:

@@ -2,11 +2,15 @@
 
 import logging
 
-from celery import shared_task
+from celery import current_app, shared_task
 
 from . import publish
+from .seldom import Seldom
 
-logger = logging.getLogger(__name__)
+# A worker that is busy leaves that many waiting. Where there are more, none takes any: a broker must not fill up.
+MOST_WAITING = 1000
+
+logger = Seldom(logging.getLogger(__name__))
 
 
 @shared_task(name="wallpush.publish_tweets")
@@ -17,7 +21,21 @@ def publish_tweets(pks):
 def announce(pks):
     """Asks a worker to publish these tweets. Never fails: what is not asked for, the sweep finds."""
     try:
-        publish_tweets.apply_async((list(pks),), retry=False)
+        with current_app.producer_pool.acquire(block=True) as producer:
+            waiting = count_waiting(producer.channel)
+            if waiting < MOST_WAITING:
+                publish_tweets.apply_async((list(pks),), producer=producer, retry=False)
+            else:
+                logger.warning("%d tasks wait for a worker, the sweep publishes.", waiting)
     except Exception as error:
         # Every transport raises errors of its own, and none of them may cost a tweet.
         logger.warning("The broker can not be reached, the sweep publishes: %s", error)
+
+
+def count_waiting(channel):
+    """How many tasks the broker keeps that no worker has taken. Declaring the queue is how every transport tells."""
+    queue = current_app.amqp.queues[current_app.conf.task_default_queue]
+    declared = channel.queue_declare(
+        queue.name, durable=queue.durable, auto_delete=queue.auto_delete
+    )
+    return declared.message_count
