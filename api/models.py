@@ -312,6 +312,42 @@ class ListMember(models.Model):
         return f"{self.author} in list {self.list_id}: {self.state}"
 
 
+class Missed(models.Model):
+    """A change of a tweet that a push node did not get while others did. It gets them in this order.
+
+    A tweet that changes again is missed again: no row is ever used for a second change.
+    """
+
+    node = models.CharField(max_length=1000)
+    tweet = models.ForeignKey(Tweet, on_delete=models.CASCADE, related_name="missed")
+    since = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "missed"
+        indexes = [models.Index(fields=["node", "id"], name="missed_node")]
+
+    def __str__(self):
+        return f"{self.tweet} at {self.node}"
+
+
+class PushNodeState(models.Model):
+    """How a push node is, as the canaries of the workers last found it, and who sends it what it missed."""
+
+    node = models.CharField(max_length=1000, unique=True)
+    # The last time that a message reached a subscriber of each of its nginx workers, and how long that took.
+    proved_at = models.DateTimeField(null=True, blank=True)
+    round_trip = models.FloatField(null=True, blank=True)
+    workers = models.PositiveIntegerField(default=0)
+    # The last time that this was tried, and what was wrong.
+    tried_at = models.DateTimeField(null=True, blank=True)
+    problem = models.TextField(blank=True)
+    first_tried_at = models.DateTimeField(auto_now_add=True)
+    claimed_until = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self):
+        return self.node
+
+
 class SetAside(models.Model):
     """A message of a source that was not stored, with the reason: nothing is dropped unseen."""
 

@@ -18,6 +18,7 @@ from wallpush.errors import InvalidMessage, WallpushError
 from wallpush.message import Message, make_event_id
 from wallpush.publisher import MAX_CHANNELS_PATH, make_publisher
 
+from .missed import find_behind, note_missed
 from .models import SetAside, Tweet, TweetKeyword
 from .serializers.resource import tweet_resource
 from .set_aside import Aside, keep_asides
@@ -27,6 +28,8 @@ CLAIM_MARGIN = timedelta(seconds=10)
 # A tweet this young is about to be published by the task that its commit triggered.
 GRACE = timedelta(seconds=2)
 CHUNK = 500
+# Seconds by which one push node may be slower than another before it gets its messages apart.
+PATIENCE = 1.0
 # What a message shows. The rest of the row is as long again.
 _SHOWN_COLUMNS = (
     *("source", "source_id", "version_id", "created_at", "text", "lang", "sensitive", "content"),
@@ -39,18 +42,27 @@ logger = logging.getLogger(__name__)
 
 
 class Sending(NamedTuple):
-    """A tweet that was sent: to how many subscribers, or why not."""
+    """A tweet that was sent: to how many subscribers, why not, and the push nodes that missed it."""
 
     tweet: Tweet
-    subscribers: int
-    error: WallpushError | None
+    subscribers: int = 0
+    error: WallpushError | None = None
+    missed: tuple = ()
 
     @classmethod
-    def of(cls, tweet, outcome):
+    def of(cls, tweet, outcome, left_out):
+        """What a push node that is down misses holds up nothing, as long as another one has answered."""
         try:
-            return cls(tweet, outcome.subscribers, outcome.error)
+            subscribers = outcome.subscribers
         except WallpushError as error:  # an answer that no push node gives
-            return cls(tweet, 0, error)
+            return cls(tweet, error=error)
+        if not outcome.errors:
+            return cls(tweet, subscribers, missed=left_out)
+        final = [error for error in outcome.errors if not error.retryable]
+        if not (final or outcome.answers):
+            return cls(tweet, error=outcome.error)
+        late = tuple(error.node for error in outcome.errors if error.retryable)
+        return cls(tweet, subscribers, final[0] if final else None, late + left_out)
 
     @property
     def fate(self):
@@ -62,7 +74,11 @@ class Sending(NamedTuple):
 @cache
 def get_publisher():
     """One for each process; it opens its connections itself, and again after a fork."""
-    return make_publisher(settings.WALLPUSH_PUBLISH_URLS, timeout=settings.WALLPUSH_PUBLISH_TIMEOUT)
+    return make_publisher(
+        settings.WALLPUSH_PUBLISH_URLS,
+        timeout=settings.WALLPUSH_PUBLISH_TIMEOUT,
+        patience=PATIENCE,
+    )
 
 
 def publish_tweets(pks):
@@ -115,27 +131,40 @@ def _find_pending(grace):
 
 def _publish_chunk(pks):
     results = Counter()
-    tweets = _claim(pks)
+    tweets = claim_tweets(pks)
     while tweets:
         settled, changed = _settle(_send(tweets))
         results += settled
         # Another version of these was stored while this one was under way.
-        tweets = _claim(changed)
+        tweets = claim_tweets(changed)
     return results
 
 
 @transaction.atomic
-def _claim(pks):
+def claim_tweets(pks):
     """The tweets of these that wait and that nobody else publishes now, in this order."""
-    waiting = Tweet.objects.select_related("author").only(*_SHOWN_COLUMNS)
-    waiting = waiting.filter(_free(), pk__in=pks).order_by("pk").select_for_update(of=("self",))
+    waiting = _shown().filter(_free(), pk__in=pks).order_by("pk").select_for_update(of=("self",))
     tweets = {tweet.pk: tweet for tweet in waiting}
     _fill_terms(tweets)
-    Tweet.objects.filter(pk__in=tweets).update(claimed_until=timezone.now() + _claim_time())
+    until = timezone.now() + claim_time()
+    Tweet.objects.filter(pk__in=tweets).update(claimed_until=until)
+    for tweet in tweets.values():
+        tweet.claimed_until = until
     return [tweets[pk] for pk in pks if pk in tweets]
 
 
-def _claim_time():
+def read_tweets(pks):
+    """By their keys, as a message shows them."""
+    tweets = {tweet.pk: tweet for tweet in _shown().filter(pk__in=pks)}
+    _fill_terms(tweets)
+    return tweets
+
+
+def _shown():
+    return Tweet.objects.select_related("author").only(*_SHOWN_COLUMNS)
+
+
+def claim_time():
     """How long others leave a claimed tweet alone.
 
     Longer than publishing takes, so that a tweet goes out twice only when the process that claimed it is gone:
@@ -154,16 +183,25 @@ def _fill_terms(tweets):
 
 
 def _send(tweets):
-    prepared = [_prepare(tweet) for tweet in tweets]
+    """Nothing where another process may have taken them over: this one was stopped for a while."""
+    prepared = [prepare_message(tweet) for tweet in tweets]
+    publisher = get_publisher()
+    left_out = find_behind(publisher.nodes)
+    nodes = set(publisher.nodes) - left_out if left_out else None
+    if timezone.now() > tweets[0].claimed_until:
+        return []
     messages = [message for _, message, _ in prepared if message]
-    outcomes = iter(get_publisher().publish_many(messages))
+    outcomes = iter(publisher.publish_many(messages, nodes=nodes))
     return [
-        Sending(tweet, 0, error) if error else Sending.of(tweet, next(outcomes))
+        Sending(tweet, error=error)
+        if error
+        else Sending.of(tweet, next(outcomes), tuple(sorted(left_out)))
         for tweet, _, error in prepared
     ]
 
 
-def _prepare(tweet):
+def prepare_message(tweet):
+    """The tweet with its message, or with the error that there is none."""
     try:
         message = Message(
             _find_channels(tweet), tweet_resource(tweet), make_event_id(tweet.source_id)
@@ -191,19 +229,29 @@ def _find_channels(tweet):
 @transaction.atomic
 def _settle(sendings):
     """Notes what became of each. Returns the counts, and the keys of those that changed meanwhile."""
+    claim = sendings[0].tweet.claimed_until if sendings else None
     sent = {item.tweet.pk: item.tweet for item in sendings}
-    stored = Tweet.objects.select_for_update().filter(pk__in=sent)
-    versions = dict(stored.order_by("pk").values_list("pk", "changed_at"))
-    changed = [
-        pk for pk, tweet in sent.items() if versions.get(pk, tweet.changed_at) != tweet.changed_at
-    ]
-    waiting = [item for item in sendings if item.fate == WAITING]
-    _release(changed + [item.tweet.pk for item in waiting])
-    _mark_published(
-        [item for item in sendings if item.fate != WAITING and item.tweet.pk not in changed]
+    stored = Tweet.objects.select_for_update().filter(pk__in=sent).order_by("pk")
+    rows = {pk: row for pk, *row in stored.values_list("pk", "changed_at", "claimed_until")}
+    newer = [pk for pk in sent if pk in rows and rows[pk][0] != sent[pk].changed_at]
+    changed = [pk for pk in newer if rows[pk][1] == claim]
+    _publish_once_more(set(newer).difference(changed))
+    settled = [item for item in sendings if item.tweet.pk not in newer]
+    waiting = [item for item in settled if item.fate == WAITING]
+    _release(changed + [item.tweet.pk for item in waiting], claim)
+    done = [item for item in settled if item.fate != WAITING]
+    _mark_published(done)
+    note_missed(
+        (node, item.tweet.pk) for item in done if item.tweet.pk in rows for node in item.missed
     )
     _report(waiting, [item for item in sendings if item.fate == REFUSED])
     return Counter(item.fate for item in sendings), changed
+
+
+def _publish_once_more(pks):
+    """Another process took these over and has sent a newer version, perhaps before us: that one goes out once more."""
+    if pks:
+        Tweet.objects.filter(pk__in=pks).update(changed_at=timezone.now(), published_at=None)
 
 
 def _mark_published(sendings):
@@ -220,9 +268,10 @@ def _mark_published(sendings):
         )
 
 
-def _release(pks):
+def _release(pks, claim):
+    """Unless others have claimed them meanwhile."""
     if pks:
-        Tweet.objects.filter(pk__in=pks).update(claimed_until=None)
+        Tweet.objects.filter(pk__in=pks, claimed_until=claim).update(claimed_until=None)
 
 
 def _report(waiting, refused):

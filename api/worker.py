@@ -7,8 +7,13 @@ from functools import partial
 from celery import bootsteps
 from django.conf import settings
 
+from wallpush.errors import InvalidAddress
+
 from .announcer import Announcer
+from .catch_up import CatchUp
 from .ledger import StoredLedger
+from .missed import forget_others
+from .publish import get_publisher
 from .reader import Reader
 from .retention import Retention
 from .sources import SourceError, make_source
@@ -46,6 +51,17 @@ class RetentionStep(bootsteps.StartStopStep):
         return Retention()
 
 
+class CatchUpStep(bootsteps.StartStopStep):
+    """In every worker, where there are several push nodes: what one missed, it gets apart."""
+
+    requires = (POOL,)
+
+    def create(self, worker):
+        nodes = find_nodes()
+        forget_others(nodes)
+        return Together([CatchUp(node) for node in nodes] if len(nodes) > 1 else [])
+
+
 class SourceStep(bootsteps.StartStopStep):
     """In a worker started with --source. Stops before the sweep, which then publishes what came last."""
 
@@ -61,7 +77,7 @@ class SourceStep(bootsteps.StartStopStep):
 
     def create(self, worker):
         sync_settings_tracks(settings.WALLPUSH_KEYWORDS)
-        return Readers([self._make_reader(name) for name in self.sources])
+        return Together([self._make_reader(name) for name in self.sources])
 
     def _make_reader(self, name):
         make = partial(make_source, name, source_options(), StoredLedger(name))
@@ -73,19 +89,28 @@ class SourceStep(bootsteps.StartStopStep):
         return Reader(name, make, announce=Announcer())
 
 
-class Readers:
-    """One for each source, started and stopped together."""
+class Together:
+    """Threads of one kind, started and stopped together."""
 
-    def __init__(self, readers):
-        self.readers = readers
+    def __init__(self, parts):
+        self.parts = parts
 
     def start(self):
-        for reader in self.readers:
-            reader.start()
+        for part in self.parts:
+            part.start()
 
     def stop(self):
-        with ThreadPoolExecutor(len(self.readers)) as threads:
-            list(threads.map(Reader.stop, self.readers))
+        with ThreadPoolExecutor(len(self.parts) or 1) as threads:
+            list(threads.map(lambda part: part.stop(), self.parts))
+
+
+def find_nodes():
+    """The push nodes. A worker that can publish nowhere for a wrong address does not start."""
+    try:
+        return get_publisher().nodes
+    except InvalidAddress as error:
+        print(f"WALLPUSH_PUBLISH_URLS: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
 
 
 def read_names(value):

@@ -1,4 +1,8 @@
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from datetime import timedelta
 
@@ -13,6 +17,7 @@ from api.models import SetAside, Tweet
 from api.publish import hide_tweets, publish_pending, publish_tweets, show_tweets
 from api.serializers.resource import render_tweet
 from tests.api.factories import make_author, make_tweet
+from tests.api.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("publisher")]
 NOW = timedelta()
@@ -83,9 +88,9 @@ def test_publish_claims_for_longer_than_a_push_node_may_take(settings, publisher
     tweet = make_tweet()
     send, claims = publisher.publish_many, []
 
-    def note_claim(messages):
+    def note_claim(messages, **options):
         claims.append(Tweet.objects.get().claimed_until)
-        return send(messages)
+        return send(messages, **options)
 
     monkeypatch.setattr(publisher, "publish_many", note_claim)
     start = timezone.now()
@@ -99,8 +104,8 @@ def test_publish_again_what_changed_under_way(subscribe, publisher, monkeypatch)
     subscriber = subscribe()
     send = publisher.publish_many
 
-    def change_while_sending(messages):
-        outcomes = send(messages)
+    def change_while_sending(messages, **options):
+        outcomes = send(messages, **options)
         Tweet.objects.filter(text="tpyo").update(text="typo", changed_at=timezone.now())
         return outcomes
 
@@ -115,13 +120,69 @@ def test_publish_tweet_removed_under_way(publisher, monkeypatch):
     tweet = make_tweet()
     send = publisher.publish_many
 
-    def remove_while_sending(messages):
+    def remove_while_sending(messages, **options):
         Tweet.objects.all().delete()
-        return send(messages)
+        return send(messages, **options)
 
     monkeypatch.setattr(publisher, "publish_many", remove_while_sending)
 
     assert publish_tweets([tweet.pk]) == Counter(sent=1)
+
+
+def take_over(text):
+    """As another worker does that stores and publishes a newer version when the claim is over."""
+    Tweet.objects.update(text=text, changed_at=timezone.now(), claimed_until=None)
+    [pk] = Tweet.objects.values_list("pk", flat=True)
+    publish_tweets([pk])
+
+
+def test_publish_nothing_when_stopped_until_the_claim_is_over(subscribe, monkeypatch):
+    tweet = make_tweet(text="old")
+    subscriber = subscribe()
+    monkeypatch.setattr(publish, "claim_time", lambda: timedelta(seconds=-1))
+
+    assert publish_tweets([tweet.pk]) == Counter()
+
+    monkeypatch.undo()
+    assert publish_pending(NOW) == Counter(sent=1)
+    assert [body["text"] for body in subscriber.take(1)] == ["old"]
+
+
+def test_publish_the_newer_version_last_when_stopped_while_it_sent(
+    subscribe, publisher, monkeypatch
+):
+    tweet = make_tweet(text="old")
+    subscriber = subscribe()
+    send = publisher.publish_many
+
+    def be_stopped(messages, **options):
+        monkeypatch.setattr(publisher, "publish_many", send)
+        take_over("new")
+        return send(messages, **options)
+
+    monkeypatch.setattr(publisher, "publish_many", be_stopped)
+
+    assert publish_tweets([tweet.pk]) == Counter(sent=1)
+    assert published() == []
+    assert publish_pending(NOW) == Counter(sent=1)
+    assert [body["text"] for body in subscriber.take(3)] == ["new", "old", "new"]
+    assert published() == [tweet.pk]
+
+
+def test_publish_leaves_a_claim_that_another_worker_has_by_now(publisher, push_node, monkeypatch):
+    tweet = make_tweet()
+    later = timezone.now() + timedelta(seconds=60)
+    send = publisher.publish_many
+
+    def be_stopped(messages, **options):
+        Tweet.objects.update(claimed_until=later)
+        push_node.stop()
+        return send(messages, **options)
+
+    monkeypatch.setattr(publisher, "publish_many", be_stopped)
+
+    assert publish_tweets([tweet.pk]) == Counter(waiting=1)
+    assert Tweet.objects.get().claimed_until == later
 
 
 def test_publish_waits_for_the_push_node(push_node, subscribe):
@@ -258,3 +319,78 @@ def count_queries(number):
 
 def test_publish_number_of_queries_does_not_grow():
     assert count_queries(2) == count_queries(20)
+
+
+PUBLISH_ALL = """
+import django
+django.setup()
+from datetime import timedelta
+from api import publish
+from api.models import Tweet
+publish.CHUNK, publish.CLAIM_MARGIN = CHUNK, timedelta(seconds=1)
+while Tweet.objects.filter(published_at=None).exists():
+    publish.publish_pending(timedelta())
+"""
+
+
+@pytest.fixture
+def start_publishing(push_node):
+    """Processes that publish what waits, until nothing waits any more."""
+    processes = []
+    env = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "api.settings",
+        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "WALLPUSH_PUBLISH_URLS": push_node.publish_url,
+        "WALLPUSH_PUBLISH_TIMEOUT": "1",
+    }
+
+    def start(chunk):
+        code = PUBLISH_ALL.replace("= CHUNK", f"= {chunk}")
+        processes.append(subprocess.Popen([sys.executable, "-c", code], env=env))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def test_processes_that_publish_together_send_each_tweet_once(start_publishing, subscribe):
+    everything = [make_tweet().source_id for _ in range(200)]
+    subscriber = subscribe()
+
+    processes = [start_publishing(chunk=3) for _ in range(3)]
+
+    assert sorted(body["id"] for body in subscriber.take(200)) == sorted(everything)
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert (len(published()), subscriber.bodies.qsize()) == (200, 0)
+
+
+def test_process_stopped_in_the_middle_is_overtaken_and_sends_nothing_old(
+    start_publishing, subscribe
+):
+    everything = [make_tweet().source_id for _ in range(200)]
+    subscriber = subscribe()
+    stopped = start_publishing(chunk=500)
+    wait_for(lambda: Tweet.objects.exclude(claimed_until=None).exists(), "its claim")
+    os.kill(stopped.pid, signal.SIGSTOP)
+    assert Tweet.objects.filter(published_at=None).count() == 200
+    # A newer version, stored while the old one is claimed.
+    Tweet.objects.update(text="newer", changed_at=timezone.now())
+
+    assert start_publishing(chunk=500).wait(60) == 0
+    assert len(published()) == 200
+    os.kill(stopped.pid, signal.SIGCONT)
+    assert stopped.wait(60) == 0
+    publish_pending(NOW)
+    end = make_tweet(text="newer")
+    publish_tweets([end.pk])
+
+    last = {}
+    while end.source_id not in last:
+        [body] = subscriber.take(1)
+        last[body["id"]] = body["text"]
+    assert set(last) == {*everything, end.source_id}
+    assert set(last.values()) == {"newer"}
+    assert len(published()) == 201

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from api.models import Lease, Tally, Tweet
+from api.models import Lease, Missed, Tally, Tweet
+from tests.api.subscriber import Subscriber
 from tests.api.waiting import wait_for
 from tests.api.x_messages import make_line
 
@@ -190,3 +191,31 @@ def test_worker_ignores_half_a_message_of_the_broker(start_worker, tmp_path, sub
     (tmp_path / "broker" / "messages" / "1_a.celery.msg").write_bytes(b'{"body": "W')
 
     assert json.dumps(subscriber.take(1)[0]["text"]) == '"1"'
+
+
+def test_worker_catches_up_a_push_node_that_was_down(start_worker, make_push_node, push_node):
+    down = make_push_node()
+    down.stop()
+    subscriber = Subscriber(push_node)
+    urls = f"{push_node.publish_url},{down.publish_url}"
+    worker = start_worker("--source", "replay", lines=make_lines(30), WALLPUSH_PUBLISH_URLS=urls)
+    assert texts(subscriber.take(30)) == ONCE
+    wait_for(lambda: Missed.objects.count() == 30, "what it missed")
+
+    down.start()
+    late = Subscriber(down, stored=True)
+
+    assert texts(late.take(30)) == ONCE
+    wait_for(lambda: not Missed.objects.exists(), "the mark")
+    assert worker.stop() == 0
+    assert (subscriber.bodies.qsize(), late.bodies.qsize()) == (0, 0)
+    assert not worker.said("Traceback")
+    subscriber.close()
+    late.close()
+
+
+def test_worker_that_can_publish_nowhere_says_why(start_worker):
+    worker = start_worker(WALLPUSH_PUBLISH_URLS="http://user:secret@127.0.0.1:8001")
+    assert worker.process.wait(DEADLINE) == 2
+    assert worker.said("WALLPUSH_PUBLISH_URLS: A push URL holds no user name or password")
+    assert not worker.said("secret")
