@@ -211,7 +211,7 @@ def test_resume_points_of_one_half_minute_are_the_same(client):
 def test_changes_committed_late_are_not_skipped(client):
     """A batch takes its time, then commits after another one that began later was already given out."""
     start = timezone.now() - timedelta(minutes=10)
-    make_tweet(source_id="1", changed_at=start - OVERLAP)
+    make_tweet(source_id="1", changed_at=start - OVERLAP - ROUND)
     after = read(client, "/api/tweets/")["after"]
     make_tweet(source_id="2", changed_at=start + OVERLAP)
     _, after = follow(client, after)
