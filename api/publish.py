@@ -186,16 +186,14 @@ def _send(tweets):
     """Nothing where another process may have taken them over: this one was stopped for a while."""
     prepared = [prepare_message(tweet) for tweet in tweets]
     publisher = get_publisher()
-    left_out = find_behind(publisher.nodes)
-    nodes = set(publisher.nodes) - left_out if left_out else None
+    left_out = tuple(sorted(find_behind(publisher.nodes)))
+    nodes = set(publisher.nodes).difference(left_out) if left_out else None
     if timezone.now() > tweets[0].claimed_until:
         return []
     messages = [message for _, message, _ in prepared if message]
     outcomes = iter(publisher.publish_many(messages, nodes=nodes))
     return [
-        Sending(tweet, error=error)
-        if error
-        else Sending.of(tweet, next(outcomes), tuple(sorted(left_out)))
+        Sending(tweet, error=error) if error else Sending.of(tweet, next(outcomes), left_out)
         for tweet, _, error in prepared
     ]
 
@@ -232,9 +230,11 @@ def _settle(sendings):
     claim = sendings[0].tweet.claimed_until if sendings else None
     sent = {item.tweet.pk: item.tweet for item in sendings}
     stored = Tweet.objects.select_for_update().filter(pk__in=sent).order_by("pk")
-    rows = {pk: row for pk, *row in stored.values_list("pk", "changed_at", "claimed_until")}
-    newer = [pk for pk in sent if pk in rows and rows[pk][0] != sent[pk].changed_at]
-    changed = [pk for pk in newer if rows[pk][1] == claim]
+    versions = dict(stored.values_list("pk", "changed_at"))
+    newer = [
+        pk for pk, tweet in sent.items() if versions.get(pk, tweet.changed_at) != tweet.changed_at
+    ]
+    changed = _still_claimed(newer, claim)
     _publish_once_more(set(newer).difference(changed))
     settled = [item for item in sendings if item.tweet.pk not in newer]
     waiting = [item for item in settled if item.fate == WAITING]
@@ -242,10 +242,15 @@ def _settle(sendings):
     done = [item for item in settled if item.fate != WAITING]
     _mark_published(done)
     note_missed(
-        (node, item.tweet.pk) for item in done if item.tweet.pk in rows for node in item.missed
+        (node, item.tweet.pk) for item in done if item.tweet.pk in versions for node in item.missed
     )
     _report(waiting, [item for item in sendings if item.fate == REFUSED])
     return Counter(item.fate for item in sendings), changed
+
+
+def _still_claimed(pks, claim):
+    ours = set(Tweet.objects.filter(pk__in=pks, claimed_until=claim).values_list("pk", flat=True))
+    return [pk for pk in pks if pk in ours]
 
 
 def _publish_once_more(pks):
