@@ -205,6 +205,7 @@ class BlueskySource(Source):
         if frames:
             self.note_activity()
         self._refresh_watch()
+        known = self._cursor
         for frame in frames:
             try:
                 event = read_event(frame)
@@ -215,7 +216,8 @@ class BlueskySource(Source):
                 moment = min(event["time_us"], now_in_microseconds())
                 self._cursor = max(self._cursor or 0, moment)
                 self._sort(event)
-        if frames and self._cursor:
+        # What is read again after a reconnection tells nothing of how far behind the reading is.
+        if self._cursor != known:
             self.note_lag(datetime.fromtimestamp(self._cursor / 1e6, UTC))
         self._deliver_what_is_due()
 

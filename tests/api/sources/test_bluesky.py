@@ -294,6 +294,17 @@ def test_messages_are_signs_of_life_and_tell_the_lag(jetstream, connect):
     assert 0 <= run.source.lag < 60
 
 
+def test_messages_that_are_read_again_tell_no_lag(jetstream, connect):
+    run = connect("#wall")
+    event = jetstream.publish(ADA, "#wall")
+    run.wait_for_lines(1)
+    run.source.lag = None
+    jetstream.repeat(event)
+    run.wait_for_lines(2)
+
+    assert run.source.lag is None
+
+
 # What is looked for.
 
 
