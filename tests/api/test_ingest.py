@@ -1,3 +1,4 @@
+import gc
 import json
 import logging
 import threading
@@ -268,6 +269,16 @@ def test_ingest_runs_until_the_queue_is_closed_and_empty():
 
     assert not thread.is_alive()
     assert Tweet.objects.count() == 1220
+
+
+def test_ingest_spares_the_collector_what_stays():
+    gc.unfreeze()
+    work = make_ingest()
+    work.queue.close()
+
+    work.run()
+
+    assert gc.get_freeze_count() > 10_000
 
 
 @pytest.mark.django_db(transaction=True)
