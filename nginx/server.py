@@ -77,6 +77,7 @@ class PushNode(Server):
     """Holds the subscribers and takes what is published.
 
     `shared_memory` is nginx's size with the suffix K or M ("512M"); it is the room for stored messages.
+    `workers` are processes of nginx: one delivers what a core can.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class PushNode(Server):
         publish_address="127.0.0.1",
         subscribe_address="127.0.0.1",
         shared_memory="512M",
+        workers=1,
     ):
         super().__init__(folder)
         self.publish_address = publish_address
@@ -95,6 +97,7 @@ class PushNode(Server):
         self.subscribe_address = subscribe_address
         self.subscribe_port = subscribe_port
         self.shared_memory = shared_memory
+        self.workers = workers
 
     @property
     def publish_url(self):
@@ -121,6 +124,7 @@ class PushNode(Server):
             subscribe_address=self.subscribe_address,
             subscribe_port=self.subscribe_port,
             shared_memory=self.shared_memory,
+            workers=self.workers,
             envelope=ENVELOPE,
             channels=CHANNELS,
         )

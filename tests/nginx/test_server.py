@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from nginx.errors import NginxError
+from tests.e2e.processes import children
 
 TRANSPORTS = ["ws", "ev", "lp", "sub"]
 
@@ -134,6 +135,20 @@ def test_subscribing_to_what_is_not_public_is_refused(front, transport, channels
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_publishing_and_statistics_are_refused_on_the_front(front, method, path):
     assert requests.request(method, front.url + path, data="{}", timeout=5).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/events/canary", "/events/sub/private-canary"])
+def test_front_does_not_lead_to_the_canary(front, path):
+    assert requests.get(front.url + path, timeout=5).status_code == 403
+
+
+def test_canary_tells_which_worker_of_nginx_holds_it(make_push_node):
+    push_node = make_push_node(workers=2)
+    lines = read_stream(f"{push_node.subscribe_url}/events/canary", lines=1)
+    response = next(lines)
+    publish(push_node, "private-canary", '{"id":"1"}')
+    assert json.loads(next(lines))["text"] == {"id": "1"}
+    assert int(response.headers["X-Push-Worker"]) in children(push_node.pid)
 
 
 @pytest.mark.parametrize("path", ["/events/pub/global", "/events/stats", "/events/stats/global"])
