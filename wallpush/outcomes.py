@@ -26,7 +26,7 @@ class ChannelInfo:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatistics:
-    """A push node's own counters. uptime: seconds since its start.
+    """A push node's own counters. uptime: seconds since its start; workers: their process ids.
 
     messages_in_trash waits to be freed; if it never falls to 0, the node no longer delivers and
     must be restarted (push_stream.md §0).
@@ -40,6 +40,7 @@ class NodeStatistics:
     messages_in_trash: int
     channels_in_trash: int
     uptime: int
+    workers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,9 @@ def merge_channels(infos: Iterable[ChannelInfo]) -> tuple[ChannelInfo, ...]:
 def read_statistics(node: str, body: bytes) -> NodeStatistics:
     with reading(node):
         counters = json.loads(body)
-        return NodeStatistics(node, **{name: int(counters[name]) for name in COUNTERS})
+        workers = tuple(int(worker["pid"]) for worker in counters["by_worker"])
+        numbers = {name: int(counters[name]) for name in COUNTERS}
+        return NodeStatistics(node, **numbers, workers=workers)
 
 
-COUNTERS = tuple(field.name for field in fields(NodeStatistics) if field.name != "node")
+COUNTERS = tuple(field.name for field in fields(NodeStatistics) if field.type == "int")

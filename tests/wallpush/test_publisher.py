@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import wallpush
+from tests.e2e.processes import children
 from wallpush import (
     ChannelInfo,
     InvalidAddress,
@@ -224,6 +225,16 @@ def test_statistics(publisher, push_node, subscribe):
         1,
     )
     assert (statistics.published_messages, statistics.stored_messages) == (2, 2)
+
+
+def test_statistics_name_the_workers_of_nginx(make_push_node):
+    push_node = make_push_node(workers=2)
+    with Publisher(push_node.publish_url) as publisher:
+        # Each writes down its own once it runs.
+        while len(workers := publisher.statistics()[0].workers) < 2:
+            pass
+
+    assert set(workers) == set(children(push_node.pid))
 
 
 def test_delete_channel(publisher, subscribe):
