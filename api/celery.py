@@ -22,5 +22,5 @@ app.user_options["worker"].add(
     )
 )
 # By name: they need Django's models, which are not loaded yet when this module is.
-steps = ("SourceStep", "SweepStep", "CatchUpStep", "RetentionStep")
+steps = ("SourceStep", "SweepStep", "CatchUpStep", "CanaryStep", "RetentionStep")
 app.steps["worker"].update(f"api.worker:{step}" for step in steps)

@@ -16,6 +16,9 @@ import dj_database_url
 from dotenv import dotenv_values
 from environs import Env, EnvValidationError, ValidationError
 
+from wallpush.address import parse_address
+from wallpush.errors import InvalidAddress
+
 from .sources.tracks import TrackError, read_track
 
 TRUE = ("true", "1", "yes", "on")

@@ -1,4 +1,4 @@
-"""Whether the wall lives: how each source is, what it missed, what it costs, and what a person has to do."""
+"""Whether the wall lives: how each source and push node is, what it missed, what it costs, and what a person has to do."""
 
 import logging
 from collections import Counter
@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from .controls import find_cost, read_budget
 from .lease import LOST_AFTER
-from .models import Gap, Lease, ReadDay, SetAside, SourceState, Tweet
+from .models import Gap, Lease, Missed, PushNodeState, ReadDay, SetAside, SourceState, Tweet
+from .push_nodes import is_silent, is_untried, read_push_nodes
 from .serializers.resource import format_time
 from .serializers.sanitize import clean_line
 from .sources.source import CONNECTED, ENDED, STARTING, STOPPED
@@ -43,17 +44,17 @@ def read_health(*, name_readers=False):
     try:
         rates = _read_rates(now)
         sources = [_check(source, now, rates) for source in settings.WALLPUSH_SOURCE]
+        nodes = _check_push_nodes(now)
     except DatabaseError as error:
         logger.error("The database can not be read: %s", error)
-        return _describe(FAILED, now, ["The database can not be read; the log says why."], [])
+        return _describe(FAILED, now, ["The database can not be read; the log says why."], [], [])
     if not name_readers:
         for source in sources:
             del source["reader"]
-    worst = max((source["status"] for source in sources), key=SEVERITY.index)
-    problems = [
-        f"{source['source']}: {sentence}" for source in sources for sentence in source["problems"]
-    ]
-    return _describe(worst, now, problems, sources)
+    worst = max((part["status"] for part in (*sources, *nodes)), key=SEVERITY.index)
+    named = [(source["source"], source) for source in sources] + [(n["name"], n) for n in nodes]
+    problems = [f"{name}: {sentence}" for name, part in named for sentence in part["problems"]]
+    return _describe(worst, now, problems, sources, nodes)
 
 
 def read_reads(source, now, state):
@@ -74,12 +75,49 @@ def find_reader(lease, now):
     return lease.holder if is_kept else None
 
 
-def _describe(status, now, problems, sources):
+def _describe(status, now, problems, sources, nodes):
     return {
         "status": status,
         "checked_at": format_time(now),
         "problems": problems,
         "sources": sources,
+        "push_nodes": nodes,
+    }
+
+
+def _check_push_nodes(now):
+    """Without their addresses, which are nothing for the public."""
+    nodes = read_push_nodes()
+    states = {state.node: state for state in PushNodeState.objects.all()} if nodes else {}
+    behind = dict(Missed.objects.values_list("node").annotate(Count("pk"))) if nodes[1:] else {}
+    silent = {node.name for node in nodes if is_silent(states.get(node.name), now)}
+    # Where another one delivers, only some of the screens stand still.
+    severity = FAILED if len(silent) == len(nodes) else DEGRADED
+    return [
+        _describe_push_node(node, states.get(node.name), behind.get(node.name, 0), severity, now)
+        for node in nodes
+    ]
+
+
+def _describe_push_node(node, state, missed, severity, now):
+    status, problems = OK, []
+    if is_silent(state, now):
+        silence = (now - state.failing_since).total_seconds()
+        status = severity
+        problems = [
+            f"For {silence:.0f} s nothing comes through. {clean_line(state.problem, REASON_LIMIT)}"
+        ]
+    elif node.subscribe_url and is_untried(state, now):
+        status, problems = DEGRADED, ["No worker looks whether it delivers."]
+    state = state or PushNodeState()
+    return {
+        "name": str(node),
+        "status": status,
+        "problems": problems,
+        "last_proof_at": _format(state.proved_at),
+        "round_trip": None if state.round_trip is None else round(state.round_trip, 1),
+        "workers": state.workers,
+        "missed": missed,
     }
 
 

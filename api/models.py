@@ -338,10 +338,10 @@ class PushNodeState(models.Model):
     proved_at = models.DateTimeField(null=True, blank=True)
     round_trip = models.FloatField(null=True, blank=True)
     workers = models.PositiveIntegerField(default=0)
-    # The last time that this was tried, and what was wrong.
+    # The last time that this was tried, since when it fails, and what was wrong.
     tried_at = models.DateTimeField(null=True, blank=True)
+    failing_since = models.DateTimeField(null=True, blank=True)
     problem = models.TextField(blank=True)
-    first_tried_at = models.DateTimeField(auto_now_add=True)
     claimed_until = models.DateTimeField(null=True, blank=True)
 
     def __str__(self):

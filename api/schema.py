@@ -155,13 +155,30 @@ class SourceHealthSerializer(serializers.Serializer):
     reads = ReadsSerializer(help_text="Since midnight, UTC.")
 
 
+class PushNodeHealthSerializer(serializers.Serializer):
+    name = serializers.CharField(help_text="push node 1 is the first one of the settings.")
+    status = serializers.ChoiceField(STATUSES)
+    problems = serializers.ListField(child=serializers.CharField())
+    last_proof_at = serializers.DateTimeField(
+        allow_null=True, help_text="When a message last came through at each of its workers."
+    )
+    round_trip = serializers.FloatField(
+        allow_null=True, help_text="Milliseconds that this message took."
+    )
+    workers = serializers.IntegerField(help_text="Processes of nginx that delivered it.")
+    missed = serializers.IntegerField(
+        help_text="Messages that others have, and that it gets when it is back."
+    )
+
+
 class HealthSerializer(serializers.Serializer):
     status = serializers.ChoiceField(
-        STATUSES, help_text="The worst of its sources. degraded: it goes on by itself."
+        STATUSES, help_text="The worst of its parts. degraded: it goes on by itself."
     )
     checked_at = serializers.DateTimeField()
     problems = serializers.ListField(child=serializers.CharField(), help_text="Sentences.")
     sources = SourceHealthSerializer(many=True, help_text="Those of WALLPUSH_SOURCE.")
+    push_nodes = PushNodeHealthSerializer(many=True, help_text="In the order of the settings.")
 
 
 class RulingSerializer(serializers.Serializer):

@@ -59,8 +59,13 @@ env.require_distinct(
     WALLPUSH_DJANGO_PORT=WALLPUSH_DJANGO_PORT,
 )
 WALLPUSH_PUSH_MEMORY = env.memory("WALLPUSH_PUSH_MEMORY", "512M")
-WALLPUSH_PUBLISH_URLS = env.web_addresses(
+WALLPUSH_PUBLISH_URLS = env.push_addresses(
     "WALLPUSH_PUBLISH_URLS", f"http://127.0.0.1:{WALLPUSH_PUSH_PORT or 8001}"
+)
+WALLPUSH_SUBSCRIBE_URLS = env.push_addresses("WALLPUSH_SUBSCRIBE_URLS", "")
+env.require(
+    len(WALLPUSH_SUBSCRIBE_URLS or ()) in (0, len(WALLPUSH_PUBLISH_URLS or ())),
+    "WALLPUSH_SUBSCRIBE_URLS must name one address for each of WALLPUSH_PUBLISH_URLS, in their order.",
 )
 WALLPUSH_PUBLISH_TIMEOUT = env.positive("WALLPUSH_PUBLISH_TIMEOUT", "5", unit="seconds")
 WALLPUSH_EVENTS_URL = env.optional_web_address("WALLPUSH_EVENTS_URL", "")

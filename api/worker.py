@@ -1,5 +1,6 @@
 """What a Celery worker does besides tasks: it reads a source, and sweeps the outbox."""
 
+import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -7,13 +8,13 @@ from functools import partial
 from celery import bootsteps
 from django.conf import settings
 
-from wallpush.errors import InvalidAddress
-
 from .announcer import Announcer
+from .canary import Canary
 from .catch_up import CatchUp
 from .ledger import StoredLedger
 from .missed import forget_others
 from .publish import get_publisher
+from .push_nodes import read_push_nodes
 from .reader import Reader
 from .retention import Retention
 from .sources import SourceError, make_source
@@ -27,6 +28,8 @@ SOURCE_OPTIONS = (
     *("bluesky_urls", "bluesky_api_url"),
 )
 POOL = "celery.worker.components:Pool"
+
+logger = logging.getLogger(__name__)
 
 
 def source_options():
@@ -57,9 +60,26 @@ class CatchUpStep(bootsteps.StartStopStep):
     requires = (POOL,)
 
     def create(self, worker):
-        nodes = find_nodes()
+        nodes = get_publisher().nodes
         forget_others(nodes)
         return Together([CatchUp(node) for node in nodes] if len(nodes) > 1 else [])
+
+
+class CanaryStep(bootsteps.StartStopStep):
+    """In every worker: each proves that the push nodes deliver."""
+
+    requires = (POOL,)
+
+    def create(self, worker):
+        nodes = read_push_nodes()
+        for node in nodes:
+            if not node.subscribe_url:
+                logger.warning(
+                    "Nobody sees whether %s (%s) delivers: WALLPUSH_SUBSCRIBE_URLS does not name it.",
+                    node,
+                    node.name,
+                )
+        return Together([Canary(node) for node in nodes if node.subscribe_url])
 
 
 class SourceStep(bootsteps.StartStopStep):
@@ -102,15 +122,6 @@ class Together:
     def stop(self):
         with ThreadPoolExecutor(len(self.parts) or 1) as threads:
             list(threads.map(lambda part: part.stop(), self.parts))
-
-
-def find_nodes():
-    """The push nodes. A worker that can publish nowhere for a wrong address does not start."""
-    try:
-        return get_publisher().nodes
-    except InvalidAddress as error:
-        print(f"WALLPUSH_PUBLISH_URLS: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
 
 
 def read_names(value):

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from api.controls import NO_LIMIT
 from api.health import read_health
-from api.models import Gap, Lease, ReadDay, SetAside, SourceState, Tweet
+from api.models import Gap, Lease, Missed, PushNodeState, ReadDay, SetAside, SourceState, Tweet
 from tests.api.factories import make_tweet
 
 pytestmark = pytest.mark.django_db
@@ -235,6 +235,94 @@ def test_public_is_not_told_which_machine_reads(client):
     assert b"host:1:a" not in answer.content
     assert len(answer.content) < 2000
     assert read_health(name_readers=True)["sources"][0]["reader"] == "host:1:a"
+
+
+@pytest.fixture
+def nodes(settings):
+    settings.WALLPUSH_PUBLISH_URLS = ["http://push-a:1", "http://push-b:1"]
+    settings.WALLPUSH_SUBSCRIBE_URLS = ["http://push-a:2", "http://push-b:2"]
+    make_reader()
+    return settings.WALLPUSH_PUBLISH_URLS
+
+
+def make_state(node, **columns):
+    defaults = {"proved_at": timezone.now(), "tried_at": timezone.now(), "round_trip": 1.23456}
+    return PushNodeState.objects.create(node=node, **defaults | {"workers": 1} | columns)
+
+
+def make_silent(node):
+    return make_state(
+        node, failing_since=ago(seconds=16), problem="It takes messages and delivers none."
+    )
+
+
+def test_push_nodes_that_deliver_are_well(nodes, client):
+    for node in nodes:
+        make_state(node)
+    Missed.objects.create(node=nodes[1], tweet=make_tweet(), since=timezone.now())
+
+    answer = client.get("/api/health/")
+    first, second = answer.json()["push_nodes"]
+
+    assert answer.json()["status"] == "ok"
+    assert first.pop("last_proof_at").startswith("20")
+    assert first == {
+        "name": "push node 1",
+        "status": "ok",
+        "problems": [],
+        "round_trip": 1.2,
+        "workers": 1,
+        "missed": 0,
+    }
+    assert (second["name"], second["missed"]) == ("push node 2", 1)
+    assert b"push-" not in answer.content
+
+
+def test_push_node_that_is_silent_beside_another_is_told(nodes):
+    make_state(nodes[0])
+    make_silent(nodes[1])
+
+    health = read_health()
+
+    assert health["status"] == "degraded"
+    assert health["problems"] == [
+        "push node 2: For 16 s nothing comes through. It takes messages and delivers none."
+    ]
+
+
+def test_push_nodes_that_are_all_silent_have_failed(nodes, client):
+    for node in nodes:
+        make_silent(node)
+
+    assert client.get("/api/health/").status_code == 503
+
+
+def test_push_node_that_was_lost_a_moment_ago_may_come_back(nodes):
+    for node in nodes:
+        make_state(node, failing_since=ago(seconds=5), problem="It takes no messages.")
+
+    assert read_health()["status"] == "ok"
+
+
+def test_push_node_that_nobody_tries_is_told(nodes):
+    make_state(nodes[0], tried_at=ago(seconds=21), failing_since=ago(hours=1))
+
+    health = read_health()
+
+    assert health["status"] == "degraded"
+    assert health["problems"] == [
+        "push node 1: No worker looks whether it delivers.",
+        "push node 2: No worker looks whether it delivers.",
+    ]
+
+
+def test_push_node_without_a_known_subscribe_address_is_not_judged(nodes, settings):
+    settings.WALLPUSH_SUBSCRIBE_URLS = []
+
+    health = read_health()
+
+    assert health["status"] == "ok"
+    assert [node["last_proof_at"] for node in health["push_nodes"]] == [None, None]
 
 
 def test_queries_do_not_grow_with_the_rows(django_assert_num_queries):

@@ -98,6 +98,8 @@ def test_settings_wrong_are_all_told_without_a_traceback(run, program):
         ("WALLPUSH_KEYWORDS", "wall,#", "must be keywords: '#' can not be a channel: nothing is left of this term."),
         ("WALLPUSH_PUBLISH_URLS", "http://a:1,ftp://b", "must be an address that starts with http:// or https://, not 'ftp://b'."),
         ("WALLPUSH_PUBLISH_URLS", "http://a:99999", "must be an address that starts with http:// or https://, not 'http://a:99999'."),
+        ("WALLPUSH_PUBLISH_URLS", "http://a:b@c", "must be addresses of push nodes: A push URL holds no user name or password; remove them."),
+        ("WALLPUSH_SUBSCRIBE_URLS", "http://a?b", "must be addresses of push nodes: A push URL ends with a host, a port and at most a path, such as http://127.0.0.1:8001."),
         ("WALLPUSH_PUBLISH_TIMEOUT", "0", "must be a number of seconds greater than 0, not '0'."),
         ("WALLPUSH_FRONT_ADDRESS", "http://here", "must be an IP address or a host name, not 'http://here'."),
         ("WALLPUSH_FRONT_PORT", "0", "must be a port, a whole number from 1 to 65535, not '0'."),
@@ -128,6 +130,13 @@ def test_settings_need_a_token_for_x(refuse, sources):
 def test_settings_refuse_one_port_twice(refuse):
     assert refuse(WALLPUSH_DJANGO_PORT="8001") == (
         "WALLPUSH_DJANGO_PORT and WALLPUSH_PUSH_PORT must differ, both are 8001.\n"
+    )
+
+
+def test_settings_name_a_subscribe_address_for_each_push_node(refuse):
+    urls = "http://a:8001,http://b:8001"
+    assert refuse(WALLPUSH_PUBLISH_URLS=urls, WALLPUSH_SUBSCRIBE_URLS="http://a:8002") == (
+        "WALLPUSH_SUBSCRIBE_URLS must name one address for each of WALLPUSH_PUBLISH_URLS, in their order.\n"
     )
 
 

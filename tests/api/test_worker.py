@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from api.models import Lease, Missed, Tally, Tweet
+from api.models import Lease, Missed, PushNodeState, Tally, Tweet
 from tests.api.subscriber import Subscriber
 from tests.api.waiting import wait_for
 from tests.api.x_messages import make_line
@@ -214,8 +214,23 @@ def test_worker_catches_up_a_push_node_that_was_down(start_worker, make_push_nod
     late.close()
 
 
-def test_worker_that_can_publish_nowhere_says_why(start_worker):
-    worker = start_worker(WALLPUSH_PUBLISH_URLS="http://user:secret@127.0.0.1:8001")
-    assert worker.process.wait(DEADLINE) == 2
-    assert worker.said("WALLPUSH_PUBLISH_URLS: A push URL holds no user name or password")
-    assert not worker.said("secret")
+def test_worker_proves_that_push_nodes_deliver(start_worker, make_push_node, push_node):
+    down = make_push_node(start=False)
+    nodes = [push_node, down]
+    worker = start_worker(
+        WALLPUSH_PUBLISH_URLS=",".join(node.publish_url for node in nodes),
+        WALLPUSH_SUBSCRIBE_URLS=",".join(node.subscribe_url for node in nodes),
+    )
+    proved = PushNodeState.objects.exclude(proved_at=None)
+    assert wait_for(proved.first, "proof").node == push_node.publish_url
+    failing = PushNodeState.objects.exclude(failing_since=None)
+    assert wait_for(failing.first, "the lack of it").node == down.publish_url
+    assert worker.stop() == 0
+    assert not worker.said("Traceback")
+
+
+def test_worker_says_that_nobody_watches_a_push_node(start_worker, push_node):
+    worker = start_worker()
+    wait_for(
+        lambda: worker.said(f"Nobody sees whether push node 1 ({push_node.publish_url})"), "it"
+    )

@@ -111,6 +111,16 @@ def describe_health(health):
         yield f"{source['source']}: {source['status']}"
         for line in align(list(describe_source(source))):
             yield f"  {line}"
+    if health["push_nodes"]:
+        yield ""
+        yield from align([describe_push_node(node) for node in health["push_nodes"]])
+
+
+def describe_push_node(node):
+    proof = f"delivered {show_time(node['last_proof_at'])}"
+    time = "" if node["round_trip"] is None else f"{node['round_trip']} ms"
+    missed = f"{node['missed']} messages wait for it" if node["missed"] else ""
+    return f"{node['name']}: {node['status']}", proof, time, missed
 
 
 def describe_source(source):
