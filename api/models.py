@@ -85,6 +85,8 @@ class Tweet(models.Model):
     has_media = models.BooleanField(default=False)
     retweet_of = models.CharField(max_length=190, blank=True)
     quote_of = models.CharField(max_length=190, blank=True)
+    # Who wrote what this one repeats or quotes.
+    original_author = models.CharField(max_length=190, blank=True)
     reply_to = models.CharField(max_length=190, blank=True)
     stored_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField()
@@ -119,6 +121,11 @@ class Tweet(models.Model):
                 fields=["retweet_of"], name="tweet_retweet_of", condition=~Q(retweet_of="")
             ),
             models.Index(fields=["quote_of"], name="tweet_quote_of", condition=~Q(quote_of="")),
+            models.Index(
+                fields=["original_author"],
+                name="tweet_original_author",
+                condition=~Q(original_author=""),
+            ),
             models.Index(
                 fields=["removed_at"], name="tweet_removed", condition=Q(removed_at__isnull=False)
             ),

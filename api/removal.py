@@ -19,6 +19,7 @@ from .models import Author, SetAside, Tweet
 EVERYWHERE = {"XX", "XY"}
 PURGED = "purged"
 _CHUNK = 500
+_BLANKED_COLUMNS = ("content", "original_author", "raw", "changed_at", "published_at")
 _EMPTY_CONTENT = {
     "url": None,
     "entities": [],
@@ -73,20 +74,20 @@ def remove_tweets(ids, reason):
 def _remove_chunk(ids, reason):
     found = Tweet.objects.filter(find_by_any_id(ids)).values_list("source_id", "version_id")
     all_ids = set(ids).union(*found)
-    pks = _erase(find_by_any_id(all_ids) | Q(retweet_of__in=all_ids), reason)
-    return pks + _blank_quotes(Q(quote_of__in=all_ids))
+    pks = _erase(find_by_any_id(all_ids) | _refer("retweet_of", all_ids), reason)
+    return pks + _blank_quotes(_refer("quote_of", all_ids))
 
 
 @transaction.atomic
 def remove_author(source_id, reason):
     """Removes all that an author wrote, and what is known of the author. Returns keys to be published."""
-    pks = _erase(
-        Q(author__source_id=source_id) | Q(content__retweet_of__author__id=source_id), reason
-    )
+    by_others = _refer("original_author", [source_id])
+    pks = _erase(Q(author__source_id=source_id), reason)
+    pks += _erase(by_others & ~Q(retweet_of=""), reason)
     removed = Tweet.objects.filter(author__source_id=source_id)
     ids = set(chain.from_iterable(removed.values_list("source_id", "version_id")))
     pks += remove_tweets(ids, reason)
-    pks += _blank_quotes(Q(content__quote_of__author__id=source_id))
+    pks += _blank_quotes(by_others)
     Author.objects.filter(source_id=source_id).update(username="", name="", avatar="", verified="")
     return list(dict.fromkeys(pks))
 
@@ -112,13 +113,19 @@ def _forget_asides(ids):
         SetAside.objects.filter(message__contains=f'"{id}"').delete()
 
 
+def _refer(column, ids):
+    """The indexes of these columns leave out the many tweets that refer to none; SQLite wants it said again."""
+    return Q(**{f"{column}__in": ids}) & ~Q(**{column: ""})
+
+
 def _erase(condition, reason):
     shown = Tweet.objects.select_for_update().filter(condition, removed_at=None)
     pks = list(shown.order_by("pk").values_list("pk", flat=True))
     now = timezone.now()
     Tweet.objects.filter(pk__in=pks).update(
         **{"text": "", "lang": "", "search": "", "content": _EMPTY_CONTENT, "raw": {}},
-        **{"retweet_of": "", "quote_of": "", "reply_to": "", "has_media": False},
+        **{"retweet_of": "", "quote_of": "", "original_author": "", "reply_to": ""},
+        has_media=False,
         hidden_at=Coalesce("hidden_at", now),
         removed_at=now,
         removal=reason[:20],
@@ -131,7 +138,7 @@ def _erase(condition, reason):
 def _blank_quotes(condition):
     quoting = Tweet.objects.select_for_update().filter(condition, removed_at=None)
     changed = [tweet for tweet in quoting.order_by("pk").defer("raw") if _lose_quote(tweet)]
-    Tweet.objects.bulk_update(changed, ["content", "raw", "changed_at", "published_at"])
+    Tweet.objects.bulk_update(changed, _BLANKED_COLUMNS)
     return [tweet.pk for tweet in changed if tweet.hidden_at is None]
 
 
@@ -140,6 +147,7 @@ def _lose_quote(tweet):
     if not quote or quote.get("missing"):
         return False
     tweet.content["quote_of"] = {"id": quote["id"], "missing": True}
+    tweet.original_author = ""
     # It holds the quoted tweet as it came.
     tweet.raw = {}
     tweet.changed_at = timezone.now()

@@ -27,7 +27,10 @@ _KNOWN_COLUMNS = (
     *("hidden_at", "removed_at", "published_at"),
 )
 _REFERENCES = ("retweet_of", "quote_of")
-_UPDATED_COLUMNS = (*_VERSION_COLUMNS, "author", "search", "changed_at", "published_at")
+_UPDATED_COLUMNS = (
+    *_VERSION_COLUMNS,
+    *("author", "original_author", "search", "changed_at", "published_at"),
+)
 
 
 @dataclass
@@ -100,6 +103,11 @@ def _without_removed_quote(card, removed):
     return card | {"content": card["content"] | {"quote_of": quote}, "raw": {}}
 
 
+def _find_original_author(content):
+    original = content["retweet_of"] or content["quote_of"] or {}
+    return original.get("author", {}).get("id", "")
+
+
 class _Desk:
     """The tweets that a batch touches: read once, changed in memory, written once."""
 
@@ -150,6 +158,7 @@ class _Desk:
         for column in _VERSION_COLUMNS:
             setattr(tweet, column, card[column])
         tweet.author_id = self.authors[card["author"]["source_id"]]
+        tweet.original_author = _find_original_author(card["content"])
         tweet.changed_at = self.now
         # What is hidden is gone from the walls: a new version of it is nothing to publish.
         if tweet.hidden_at is None:

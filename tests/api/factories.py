@@ -38,6 +38,11 @@ def make_content(**parts):
     } | parts
 
 
+def find_original_author(content):
+    original = content["retweet_of"] or content["quote_of"] or {}
+    return original.get("author", {}).get("id", "")
+
+
 def make_keyword(term):
     return Keyword.objects.get_or_create(term=term)[0]
 
@@ -58,6 +63,7 @@ def make_tweet(*, keywords=(), content=None, **fields):
         "retweet_of": (content["retweet_of"] or {}).get("id", ""),
         "quote_of": (content["quote_of"] or {}).get("id", ""),
         "reply_to": (content["reply_to"] or {}).get("id", ""),
+        "original_author": find_original_author(content),
         "changed_at": timezone.now(),
     }
     if "author" not in fields:

@@ -1,4 +1,6 @@
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from api.models import Author, SetAside, Tweet
@@ -148,6 +150,28 @@ def test_removed_author_takes_every_tweet_along():
     row = Author.objects.get(pk=author.pk)
     assert (row.username, row.name, row.avatar) == ("", "", "")
     assert Author.objects.get(pk=other.pk).username == other.username
+
+
+@pytest.mark.parametrize(
+    "remove",
+    [
+        lambda: remove_author("did:plc:nobody", "deleted"),
+        lambda: remove_tweets(["did:plc:nobody~1", "did:plc:nobody~2"], "deleted"),
+    ],
+    ids=["author", "tweets"],
+)
+def test_what_is_not_here_costs_no_look_at_every_tweet(remove):
+    """A Jetstream tells of every post and every account of the network that goes."""
+    with CaptureQueriesContext(connection) as queries:
+        assert remove() == []
+
+    selects = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
+    with connection.cursor() as cursor:
+        for sql in selects:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            steps = [row[3] for row in cursor.fetchall()]
+            assert [step for step in steps if step.startswith("SCAN")] == [], sql
+    assert len(selects) >= 2
 
 
 @pytest.mark.parametrize("purge", [purge_tweets, purge_authors])

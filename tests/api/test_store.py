@@ -360,6 +360,12 @@ def test_store_removed_tweet_never_comes_back():
     assert (result.outcomes, result.pks) == (Counter(unchanged=3), [])
 
 
+def test_store_knows_whose_words_a_tweet_shows_beside_its_authors():
+    store(make_card(), make_quoting("90"))
+
+    assert sorted(Tweet.objects.values_list("original_author", flat=True)) == ["", ADA["id"]]
+
+
 def test_store_takes_nothing_over_from_a_removed_tweet():
     original = make_card()
     store(original)
