@@ -66,13 +66,14 @@ def _remove(note):
     return pks
 
 
-def _close_gap(gap, until, found=0, note=""):
+def _close_gap(gap, after, until, found=0, note=""):
     """A gap that was widened while it was being filled stays open for the rest."""
+    told = {"found": F("found") + found, "note": note}
     open_gap = Gap.objects.filter(pk=gap, filled_at=None)
-    open_gap.filter(until__lte=until).update(
-        filled_at=timezone.now(), found=F("found") + found, note=note
-    )
-    open_gap.filter(until__gt=until).update(after=until, found=F("found") + found, note=note)
+    searched = open_gap.filter(after__gte=after)
+    open_gap.filter(after__lt=after).update(**told)
+    searched.filter(until__lte=until).update(filled_at=timezone.now(), **told)
+    searched.filter(until__gt=until).update(after=until, **told)
 
 
 def _move_positions(source, notes):

@@ -3,7 +3,7 @@
 They stand in a line beside the message, or alone, under the name "wallpush":
 
     position         {term: number}   how far it was read; the store keeps the highest of each term
-    filled           {"gap": id, "until": number, "found": number, "note": sentence}   a gap is closed
+    filled           {"gap": id, "after": number, "until": number, "found": number, "note": sentence}   a gap was searched
     removed          [{"id": id, "reason": word}]   tweets, by any id of theirs, that must go
     removed_authors  [{"id": id, "reason": word}]   authors of whom every tweet must go
     checked          [id]             tweets that the source was asked about again

@@ -172,7 +172,8 @@ class GapFiller(Chore):
     def _close_gap(self, gap, note, found=0):
         if self.ending.is_set():
             return False
-        filled = {"gap": gap.id, "until": gap.until, "found": found, "note": note}
+        span = {"after": gap.after, "until": gap.until}
+        filled = {"gap": gap.id, **span, "found": found, "note": note}
         self.office.deliver(make_notes_line(filled=filled))
         self._filled[gap.id] = self._filled.get(gap.id, gap)._replace(until=gap.until)
         self._progress.pop(gap.id)

@@ -34,7 +34,15 @@ def test_position_is_the_highest_of_each_term():
 def test_filled_gap_is_closed_with_what_was_found():
     gap = make_gap()
 
-    carry(filled={"gap": gap.pk, "until": 20, "found": 3, "note": "Retweets are missing."})
+    carry(
+        filled={
+            "gap": gap.pk,
+            "after": 10,
+            "until": 20,
+            "found": 3,
+            "note": "Retweets are missing.",
+        }
+    )
 
     gap.refresh_from_db()
     assert (gap.found, gap.note) == (3, "Retweets are missing.")
@@ -44,19 +52,28 @@ def test_filled_gap_is_closed_with_what_was_found():
 def test_gap_widened_meanwhile_stays_open_for_the_rest():
     gap = make_gap(until=30)
 
-    carry(filled={"gap": gap.pk, "until": 20, "found": 3})
+    carry(filled={"gap": gap.pk, "after": 10, "until": 20, "found": 3})
     gap.refresh_from_db()
     assert (gap.after, gap.until, gap.found, gap.filled_at) == (20, 30, 3, None)
 
-    carry(filled={"gap": gap.pk, "until": 30, "found": 2})
+    carry(filled={"gap": gap.pk, "after": 20, "until": 30, "found": 2})
     gap.refresh_from_db()
     assert (gap.found, gap.filled_at is None) == (5, False)
+
+
+def test_gap_widened_to_the_past_meanwhile_stays_open():
+    gap = make_gap(after=5)
+
+    carry(filled={"gap": gap.pk, "after": 10, "until": 20, "found": 3})
+
+    gap.refresh_from_db()
+    assert (gap.after, gap.until, gap.found, gap.filled_at) == (5, 20, 3, None)
 
 
 def test_closed_gap_is_not_filled_twice():
     gap = make_gap()
     for _ in range(2):
-        carry(filled={"gap": gap.pk, "until": 20, "found": 3})
+        carry(filled={"gap": gap.pk, "after": 10, "until": 20, "found": 3})
 
     gap.refresh_from_db()
     assert gap.found == 3

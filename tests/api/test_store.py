@@ -452,7 +452,10 @@ def test_store_carries_out_notes_with_its_batch():
     result = store(
         card,
         notes=[
-            Notes(filled={"gap": gap.pk, "until": 5}, removed=((card["source_id"], "deleted"),))
+            Notes(
+                filled={"gap": gap.pk, "after": 1, "until": 5},
+                removed=((card["source_id"], "deleted"),),
+            )
         ],
         announce=announced.append,
     )
@@ -473,7 +476,7 @@ def test_store_failing_leaves_notes_undone(monkeypatch):
 
     monkeypatch.setattr("api.store._count", fail)
     with pytest.raises(ValueError, match="a bug"):
-        store(make_card(), notes=[Notes(filled={"gap": gap.pk, "until": 5})])
+        store(make_card(), notes=[Notes(filled={"gap": gap.pk, "after": 1, "until": 5})])
 
     assert Gap.objects.get().filled_at is None
     assert Tweet.objects.count() == Position.objects.count() == 0

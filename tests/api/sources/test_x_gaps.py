@@ -200,7 +200,8 @@ def test_what_was_missed_is_searched_for_and_delivered_as_the_stream_would(x, fi
     assert [user["username"] for user in second["includes"]["users"]] == ["cyd_k"]
     assert name not in second["includes"]
     [gap] = run.source.ledger.read_gaps()
-    assert note["filled"] == {"gap": gap.id, "until": gap.until, "found": 2, "note": RETWEETS}
+    span = {"after": gap.after, "until": gap.until}
+    assert note["filled"] == {"gap": gap.id, **span, "found": 2, "note": RETWEETS}
 
 
 def test_search_asks_for_what_the_rule_means_within_the_gap(x, fill):
