@@ -19,8 +19,8 @@ from wallpush.message import Message, make_event_id
 from wallpush.publisher import MAX_CHANNELS_PATH, make_publisher
 
 from .missed import find_behind, note_missed
-from .models import SetAside, Tweet, TweetKeyword
-from .serializers.resource import tweet_resource
+from .models import SetAside, Tweet
+from .serializers.resource import fill_terms, tweet_resource, with_parts
 from .set_aside import Aside, keep_asides
 
 # What a claim lasts beyond the time that a push node has for a chunk: for the database.
@@ -30,12 +30,6 @@ GRACE = timedelta(seconds=2)
 CHUNK = 500
 # Seconds by which one push node may be slower than another before it gets its messages apart.
 PATIENCE = 1.0
-# What a message shows. The rest of the row is as long again.
-_SHOWN_COLUMNS = (
-    *("source", "source_id", "version_id", "created_at", "text", "lang", "sensitive", "content"),
-    *("changed_at", "hidden_at", "author__source_id", "author__username", "author__name"),
-    *("author__avatar", "author__verified"),
-)
 SENT, REFUSED, WAITING = "sent", "refused", "waiting"
 
 logger = logging.getLogger(__name__)
@@ -143,9 +137,9 @@ def _publish_chunk(pks):
 @transaction.atomic
 def claim_tweets(pks):
     """The tweets of these that wait and that nobody else publishes now, in this order."""
-    waiting = _shown().filter(_free(), pk__in=pks).order_by("pk").select_for_update(of=("self",))
-    tweets = {tweet.pk: tweet for tweet in waiting}
-    _fill_terms(tweets)
+    waiting = with_parts(Tweet.objects.filter(_free(), pk__in=pks)).order_by("pk")
+    tweets = {tweet.pk: tweet for tweet in waiting.select_for_update(of=("self",))}
+    fill_terms(tweets.values())
     until = timezone.now() + claim_time()
     Tweet.objects.filter(pk__in=tweets).update(claimed_until=until)
     for tweet in tweets.values():
@@ -155,13 +149,9 @@ def claim_tweets(pks):
 
 def read_tweets(pks):
     """By their keys, as a message shows them."""
-    tweets = {tweet.pk: tweet for tweet in _shown().filter(pk__in=pks)}
-    _fill_terms(tweets)
+    tweets = {tweet.pk: tweet for tweet in with_parts(Tweet.objects.filter(pk__in=pks))}
+    fill_terms(tweets.values())
     return tweets
-
-
-def _shown():
-    return Tweet.objects.select_related("author").only(*_SHOWN_COLUMNS)
 
 
 def claim_time():
@@ -171,15 +161,6 @@ def claim_time():
     the publisher gives a chunk of 500 messages two timeouts.
     """
     return timedelta(seconds=2 * settings.WALLPUSH_PUBLISH_TIMEOUT) + CLAIM_MARGIN
-
-
-def _fill_terms(tweets):
-    terms = {pk: [] for pk in tweets}
-    links = TweetKeyword.objects.filter(tweet__in=tweets)
-    for pk, term in links.values_list("tweet_id", "keyword__term"):
-        terms[pk].append(term)
-    for pk, tweet in tweets.items():
-        tweet.terms = sorted(terms[pk])
 
 
 def _send(tweets):

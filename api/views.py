@@ -23,6 +23,7 @@ from .query import (
 )
 from .serializers.resource import (
     author_serializer,
+    fill_terms,
     keyword_serializer,
     tweet_resource,
     tweet_serializer,
@@ -66,13 +67,12 @@ class Tweets(APIView):
     def _page(self, request, selection, parameters):
         after = encode_cursor(resume_point())
         page = selection.newest_first().page(parameters.get("cursor"), parameters["limit"])
-        resources = [tweet_resource(tweet) for tweet in page.items]
-        return paginated(request, page, resources) | {"after": after}
+        return paginated(request, page, make_resources(page.items)) | {"after": after}
 
     def _changes(self, request, selection, parameters):
         changes = changes_after(selection.rows, parameters["after"], parameters["limit"])
         return {
-            "results": [tweet_resource(tweet) for tweet in changes.items],
+            "results": make_resources(changes.items),
             "after": encode_cursor(changes.after),
             "more": changes.more,
         }
@@ -210,6 +210,11 @@ def find_track(id):
     # Nothing but digits is an id here; without this, other text would be an error of the database.
     rows = list_tracks().filter(pk=int(id) if id.isascii() and id.isdigit() else 0)
     return find(rows, "track", id)
+
+
+def make_resources(tweets):
+    fill_terms(tweets)
+    return [tweet_resource(tweet) for tweet in tweets]
 
 
 def list_rows(request, rows, parameters, serializer):

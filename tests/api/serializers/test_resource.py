@@ -9,6 +9,7 @@ from api.serializers.resource import (
     DeletionSerializer,
     KeywordSerializer,
     TweetSerializer,
+    fill_terms,
     format_time,
     render_tweet,
     with_parts,
@@ -67,13 +68,15 @@ def test_serializer_declares_the_fields_that_it_gives(serializer, make):
     assert list(serializer().fields) == list(serializer(make()).data)
 
 
-def test_with_parts_takes_two_queries_however_many(django_assert_num_queries):
+def test_parts_and_terms_take_two_queries_however_many(django_assert_num_queries):
     for _ in range(3):
         make_tweet(keywords=["wall", "5"])
 
     for count in (1, 3):
         with django_assert_num_queries(2):
-            rendered = [render_tweet(tweet) for tweet in with_parts(Tweet.objects.all())[:count]]
+            tweets = list(with_parts(Tweet.objects.all())[:count])
+            fill_terms(tweets)
+            rendered = [render_tweet(tweet) for tweet in tweets]
         assert [json.loads(body)["keywords"] for body in rendered] == [["5", "wall"]] * count
 
 
