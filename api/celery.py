@@ -8,8 +8,14 @@ from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "api.settings")
 
-# kombu's own can be read half written.
-TRANSPORT_ALIASES["filesystem"] = "api.broker:Transport"
+# kombu's own can be read half written, or do not survive the loss of a connection.
+TRANSPORT_ALIASES |= {
+    "filesystem": "api.broker:Transport",
+    "redis": "api.redis_broker:Transport",
+    "rediss": "api.redis_broker:Transport",
+    "amqp": "api.amqp_broker:Transport",
+    "amqps": "api.amqp_broker:SSLTransport",
+}
 
 app = Celery("wallpush")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -1,7 +1,6 @@
 """How settings are read: a wrong value stops the process with one sentence that says what is allowed."""
 
 import difflib
-import importlib.util
 import math
 import os
 import re
@@ -24,8 +23,7 @@ from .sources.tracks import TrackError, read_track
 TRUE = ("true", "1", "yes", "on")
 FALSE = ("false", "0", "no", "off")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-# Scheme of a broker -> the package that it needs beside those that are always installed.
-BROKERS = {"filesystem": "", "redis": "redis", "rediss": "redis", "amqp": "", "amqps": ""}
+BROKERS = ("filesystem", "redis", "rediss", "amqp", "amqps")
 # With a write-ahead log, NORMAL loses nothing when a process dies; only a power failure may take the last commits.
 SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;"
@@ -38,6 +36,14 @@ SQLITE_OPTIONS = {
     "timeout": 20,
     # A transaction that reads first and writes later would fail at once when another one wrote in between.
     "transaction_mode": "IMMEDIATE",
+}
+# A server that is gone without a word, as behind a cut cable, is noticed within half a minute.
+POSTGRESQL_OPTIONS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
 }
 
 
@@ -218,12 +224,10 @@ def read_database(value, base):
         raise ValidationError(
             "must be sqlite:///<path> or postgresql://<user>:<password>@<host>/<name>."
         )
-    if vendor == "postgresql" and not importlib.util.find_spec("psycopg"):
-        raise ValidationError(
-            "names PostgreSQL, which needs one more package: pip install 'psycopg[binary]'."
-        )
     if vendor == "sqlite3":
         config |= {"NAME": base / config["NAME"], "OPTIONS": SQLITE_OPTIONS}
+    else:
+        config["OPTIONS"] = POSTGRESQL_OPTIONS | config.get("OPTIONS", {})
     return config
 
 
@@ -232,11 +236,18 @@ def read_broker(value):
     if not separator or scheme not in BROKERS:
         allowed = ", ".join(f"{name}://" for name in BROKERS)
         raise ValidationError(f"must start with one of {allowed}.")
-    if BROKERS[scheme] and not importlib.util.find_spec(BROKERS[scheme]):
-        raise ValidationError(
-            f"needs one more package for {scheme}://: pip install {BROKERS[scheme]}."
-        )
     return value
+
+
+def broker_options(url):
+    """One attempt, briefly: Celery would hold up who asks it for as long as the broker is gone."""
+    if url.startswith("redis"):
+        options = {"socket_connect_timeout": 2, "socket_timeout": 10, "socket_keepalive": True}
+        # A task that a dead worker had taken is forgotten after this.
+        options["visibility_timeout"] = 60
+    else:
+        options = {"write_timeout": 10}
+    return {"max_retries": 0, **options}
 
 
 def filesystem_broker(folder):

@@ -4,7 +4,13 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from .environment import LOG_LEVELS, Environment, filesystem_broker, keep_secret_key
+from .environment import (
+    LOG_LEVELS,
+    Environment,
+    broker_options,
+    filesystem_broker,
+    keep_secret_key,
+)
 from .sources import SOURCES
 from .sources.bluesky import HOSTS as BLUESKY_HOSTS
 
@@ -170,13 +176,19 @@ EMBEDDED_BROKER = CELERY_BROKER_URL.startswith("filesystem://")
 if EMBEDDED_BROKER:
     CELERY_BROKER_TRANSPORT_OPTIONS = filesystem_broker(WALLPUSH_VAR / "broker")
 else:
-    # One attempt, briefly: Celery would hold up who asks it for as long as the broker is gone.
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 0, "socket_connect_timeout": 2}
+    CELERY_BROKER_TRANSPORT_OPTIONS = broker_options(CELERY_BROKER_URL)
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
+# Celery gives up after 100 attempts, and its worker with it.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# RabbitMQ that is gone without a word is noticed after two of these.
+CELERY_BROKER_HEARTBEAT = 10
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = True
+# What a worker that died has not published, the sweep finds, sooner than the task comes again.
+CELERY_TASK_ACKS_LATE = False
+# Cancels those with late acknowledgement, so none.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 # The sweep finds what a lost task would have published: nobody waits for a broker that is gone.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -204,6 +216,8 @@ LOGGING = {
         # Two lines for every task; the ingest says now and then what came in.
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
+        # One for every task that came too late.
+        "celery.worker.request": {"level": "WARNING"},
         # At DEBUG it prints the bearer token.
         "tweepy": {"level": "INFO"},
     },
