@@ -3,19 +3,26 @@
 import logging
 
 from celery import current_app, shared_task
+from django.db import Error
 
 from . import publish
 from .seldom import Seldom
 
 # A worker that is busy leaves that many waiting. Where there are more, none takes any: a broker must not fill up.
 MOST_WAITING = 1000
+# Seconds after which a task is thrown away unread. A worker that lags behind would take up each one just when the sweep
+# has published its tweets, and never catch up; so it begins with those that are still worth something.
+EXPIRES = publish.GRACE.total_seconds() / 2
 
 logger = Seldom(logging.getLogger(__name__))
 
 
 @shared_task(name="wallpush.publish_tweets")
 def publish_tweets(pks):
-    publish.publish_tweets(pks)
+    try:
+        publish.publish_tweets(pks)
+    except Error as error:
+        logger.warning("The database fails a task, the sweep publishes: %s", error)
 
 
 def announce(pks):
@@ -24,7 +31,9 @@ def announce(pks):
         with current_app.producer_pool.acquire(block=True) as producer:
             waiting = count_waiting(producer.channel)
             if waiting < MOST_WAITING:
-                publish_tweets.apply_async((list(pks),), producer=producer, retry=False)
+                publish_tweets.apply_async(
+                    (list(pks),), producer=producer, retry=False, expires=EXPIRES
+                )
             else:
                 logger.warning("%d tasks wait for a worker, the sweep publishes.", waiting)
     except Exception as error:

@@ -2,46 +2,17 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
-from django.db import connection
 
 from api.models import Lease, Missed, PushNodeState, Tally, Tweet
+from tests.api.database import database_url
 from tests.api.subscriber import Subscriber
-from tests.api.waiting import wait_for
-from tests.api.x_messages import make_line
-
-PROJECT = Path(__file__).parent.parent.parent
-DEADLINE = 40
+from tests.api.waiting import DEADLINE, wait_for
+from tests.api.worker_process import Worker, make_lines
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Worker:
-    def __init__(self, env, log, *arguments):
-        self.log = log
-        command = [sys.executable, "-m", "celery", "-A", "api", "worker", "-c", "1", *arguments]
-        with log.open("ab") as file:
-            self.process = subprocess.Popen(
-                command, cwd=PROJECT, env=env, stdout=file, stderr=file, start_new_session=True
-            )
-
-    def stop(self):
-        self.process.terminate()
-        return self.process.wait(DEADLINE)
-
-    def kill(self):
-        """All of its processes at once, as the kernel does when memory runs out."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(DEADLINE)
-
-    def said(self, text):
-        return text in self.log.read_text()
 
 
 @pytest.fixture
@@ -54,7 +25,7 @@ def start_worker(tmp_path, push_node):
         replay.write_bytes(b"".join(line + b"\n" for line in lines))
         env = os.environ | {
             "DJANGO_SETTINGS_MODULE": "api.settings",
-            "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+            "DATABASE_URL": database_url(),
             "WALLPUSH_VAR": str(tmp_path),
             "WALLPUSH_PUBLISH_URLS": push_node.publish_url,
             "WALLPUSH_REPLAY_FILE": str(replay),
@@ -69,10 +40,6 @@ def start_worker(tmp_path, push_node):
     for worker in workers:
         if worker.process.poll() is None:
             worker.kill()
-
-
-def make_lines(count):
-    return [make_line(text=f"{number}", id=str(10**18 + number)) for number in range(count)]
 
 
 def stored():
