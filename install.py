@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Installs what wallpush needs and is missing: nginx, a virtualenv, and with --tests a browser and Node.
+"""Installs what wallpush needs and is missing: nginx and a virtualenv; with --tests a browser, Node and the engines.
 
 Needs Python's standard library only. A second run finds everything in place and does nothing.
 """
@@ -55,6 +55,7 @@ def install(*, tests):
     install_nginx()
     install_python_packages("requirements-dev.txt" if tests else "requirements.txt")
     if tests:
+        install_engines()
         install_node_packages()
 
 
@@ -102,6 +103,18 @@ def install_nginx():
         ensure_nginx()
     except NginxError as error:
         raise InstallError(str(error)) from error
+
+
+def install_engines():
+    """PostgreSQL, Redis and RabbitMQ, which the tests start themselves."""
+    from tests.engines.install import missing_engines
+
+    if missing := missing_engines():
+        run_step(
+            f"fetching Debian's {', '.join(missing)}",
+            [sys.executable, "-m", "tests.engines.install"],
+            "check that this is Debian and reaches its mirror, then try again",
+        )
 
 
 def install_python_packages(requirements):

@@ -8,6 +8,9 @@ for name in [name for name in os.environ if name.startswith("WALLPUSH_")]:
     del os.environ[name]
 for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
     os.environ.pop(name, None)
+# Another database for the same tests, as tests/engines/ names one.
+if "TESTS_DATABASE_URL" in os.environ:
+    os.environ["DATABASE_URL"] = os.environ["TESTS_DATABASE_URL"]
 folder = tempfile.TemporaryDirectory(prefix="wallpush-tests-")
 atexit.register(folder.cleanup)
 # In the environment, so that processes that a test starts agree with it.
@@ -19,6 +22,7 @@ os.environ["WALLPUSH_PUBLISH_URLS"] = ""
 from api.settings import *  # noqa: E402, F403
 from api.settings import DATABASES, WALLPUSH_VAR  # noqa: E402
 
-# A file, as in production: a database in memory locks whole tables when threads share it.
-DATABASES["default"]["TEST"] = {"NAME": WALLPUSH_VAR / "tests.sqlite3"}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, as in production: a database in memory locks whole tables when threads share it.
+    DATABASES["default"]["TEST"] = {"NAME": WALLPUSH_VAR / "tests.sqlite3"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import install
+from tests.engines.install import make_movable, read_plan
+from tests.engines.programs import find_program
 
 PROJECT = Path(install.__file__).parent
 
@@ -93,3 +95,42 @@ def test_missing_packages_names_what_no_command_shows(monkeypatch):
     missing = install.missing_packages(tests=True)
     assert missing == ["chromium", "curl", "nodejs", "npm", "openssl", "libatomic1"]
     assert install.missing_packages(tests=False) == []
+
+
+def test_plan_of_apt_is_read_without_what_is_not_needed():
+    plan = (
+        "The following NEW packages will be installed:\n  redis-server\n"
+        "Inst libllvm14 (1:14.0.6-12 Debian:12/stable [amd64])\n"
+        "Inst redis-server (5:7.0.15-1 Debian:12/stable [amd64])\n"
+        "Inst libpq5 [15.1] (15.2 Debian:12/stable [amd64]) []\n"
+        "Conf redis-server (5:7.0.15-1 Debian:12/stable [amd64])\n"
+    )
+    assert read_plan(plan) == ["redis-server", "libpq5"]
+
+
+def test_erlang_that_was_moved_finds_itself(tmp_path):
+    erl = tmp_path / "erlang" / "bin" / "erl"
+    erl.parent.mkdir(parents=True)
+    erl.write_text('#!/bin/sh\nROOTDIR=/usr/lib/erlang\necho "$ROOTDIR"\n')
+    erl.chmod(0o755)
+    (tmp_path / "link").symlink_to(erl)
+    make_movable(erl)
+    said = subprocess.run([tmp_path / "link"], capture_output=True, text=True)
+    assert said.stdout == f"{tmp_path}/erlang\n"
+
+
+def test_engines_that_are_there_are_not_fetched_again(monkeypatch):
+    def fail(*_):
+        raise AssertionError("a second run does nothing")
+
+    monkeypatch.setattr(install, "run_step", fail)
+    install.install_engines()
+
+
+def test_newest_of_several_programs_is_taken(tmp_path):
+    for version in ("9", "15", "13"):
+        folder = tmp_path / f"usr/lib/postgresql/{version}/bin"
+        folder.mkdir(parents=True)
+        (folder / "postgres").touch()
+    found = find_program("postgresql", roots=[tmp_path])
+    assert found == tmp_path / "usr/lib/postgresql/15/bin/postgres"

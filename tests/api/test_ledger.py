@@ -145,7 +145,7 @@ def test_database_that_is_away_is_told(ledger, monkeypatch):
     connection.close()
     monkeypatch.setitem(connection.settings_dict, "NAME", "/nowhere/at/all.sqlite3")
 
-    with pytest.raises(LedgerUnavailable, match="unable to open"):
+    with pytest.raises(LedgerUnavailable, match=r"unable to open|does not exist"):
         ledger.read_gaps()
     monkeypatch.setitem(connection.settings_dict, "NAME", name)
 

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from api.models import Tweet
@@ -16,6 +17,7 @@ from api.pagination import (
     to_number,
 )
 from api.query import TweetParameters, TweetSelection
+from tests.api.database import prefer_indexes
 from tests.api.factories import START, make_author, make_keyword, make_tweet
 
 pytestmark = pytest.mark.django_db
@@ -296,7 +298,7 @@ def test_page_is_read_from_an_index_without_sorting(rf, parameters, index, newer
     plan = explain(selection.rows_of(PageCursor(newer, to_number(START), 5)))
 
     assert index in plan
-    assert "TEMP B-TREE" not in plan
+    assert not sorts(plan)
     assert "SCAN api_tweet\n" not in plan
 
 
@@ -305,8 +307,15 @@ def test_changes_are_read_from_their_index(rf):
     plan = explain(rows.filter(changed_at__gte=START).order_by("changed_at", "id"))
 
     assert "tweet_changed" in plan
-    assert "TEMP B-TREE" not in plan
+    assert not sorts(plan)
 
 
 def explain(rows):
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            prefer_indexes(cursor)
     return rows.explain() + "\n"
+
+
+def sorts(plan):
+    return "TEMP B-TREE" in plan or "Sort" in plan

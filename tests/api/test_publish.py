@@ -16,6 +16,7 @@ from api import publish
 from api.models import SetAside, Tweet
 from api.publish import hide_tweets, publish_pending, publish_tweets, show_tweets
 from api.serializers.resource import render_tweet
+from tests.api.database import database_url
 from tests.api.factories import make_author, make_tweet
 from tests.api.waiting import wait_for
 
@@ -339,7 +340,7 @@ def start_publishing(push_node):
     processes = []
     env = os.environ | {
         "DJANGO_SETTINGS_MODULE": "api.settings",
-        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "DATABASE_URL": database_url(),
         "WALLPUSH_PUBLISH_URLS": push_node.publish_url,
         "WALLPUSH_PUBLISH_TIMEOUT": "1",
     }
