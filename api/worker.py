@@ -8,7 +8,7 @@ from functools import partial
 from celery import bootsteps
 from django.conf import settings
 
-from .announcer import Announcer
+from .announcer import Announcer, publish_here
 from .canary import Canary
 from .catch_up import CatchUp
 from .ledger import StoredLedger
@@ -106,7 +106,8 @@ class SourceStep(bootsteps.StartStopStep):
         except SourceError as error:
             print(error, file=sys.stderr)
             raise SystemExit(2) from error
-        return Reader(name, make, announce=Announcer())
+        announce = Announcer(publish_here) if settings.EMBEDDED_BROKER else Announcer()
+        return Reader(name, make, announce=announce)
 
 
 class Together:

@@ -9,7 +9,7 @@ import pytest
 from celery import current_app
 
 from api import tasks
-from api.announcer import Announcer
+from api.announcer import Announcer, publish_here
 from api.celery import app
 from api.models import Tweet
 from tests.api.factories import make_tweet
@@ -82,8 +82,35 @@ def test_announcer_does_not_wait(caplog):
 
     for number in range(1, 106):
         announcer([number])
-    assert caplog.messages == ["The broker is too slow: the sweep publishes 1 tweets."]
+    assert caplog.messages == ["Publishing is too slow: the sweep publishes 1 tweets."]
     released.set()
 
-    wait_for(lambda: len(announced) == 101, "what was not too much")
-    assert announced == [[number] for number in range(101)]
+    wait_for(lambda: len(announced) == 2, "what was not too much")
+    assert announced == [[0], list(range(1, 101))]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("publisher")
+def test_worker_of_a_broker_in_a_folder_publishes_itself():
+    tweets = [make_tweet() for _ in range(3)]
+    announcer = Announcer(publish_here)
+
+    announcer([tweets[0].pk])
+    announcer([tweets[1].pk, tweets[2].pk])
+
+    wait_for(lambda: not Tweet.objects.filter(published_at=None).exists(), "all to be published")
+
+
+def test_publishing_here_survives_a_database_that_is_of_no_use(tmp_path):
+    env = os.environ | {"DJANGO_SETTINGS_MODULE": "api.settings", "WALLPUSH_VAR": str(tmp_path)}
+    script = (
+        "import django; django.setup(); from api.announcer import publish_here; publish_here([1])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, env=env, capture_output=True, timeout=DEADLINE
+    )
+
+    assert done.returncode == 0
+    assert b"The database fails, the sweep publishes: no such table" in done.stderr
+    assert b"Traceback" not in done.stderr
