@@ -250,6 +250,8 @@ def soak(stack, x, *, seconds, seed, rate, names, every, tell=print):
     while time.monotonic() < started + seconds:
         time.sleep(chance.expovariate(1 / every))
         name = chance.choice(names)
+        # What happens on a connection waits for one: otherwise the stream would be closed all the time.
+        wait_for_connection(x, started + seconds)
         getattr(troubles, name)()
         done[name] += 1
         tell(
@@ -273,6 +275,11 @@ def soak(stack, x, *, seconds, seed, rate, names, every, tell=print):
     }
 
 
+def wait_for_connection(x, deadline):
+    while not x.connected and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
 def wait_for_calm(stack, x, poster, tell):
     """X is left in peace; what is not here after some minutes stays away."""
     deadline = time.monotonic() + CALM
@@ -292,6 +299,8 @@ def make_environment(x):
         "WALLPUSH_X_BEARER_TOKEN": x.token,
         "WALLPUSH_KEYWORDS": "#wall,tea ceremony",
         "WALLPUSH_X_RECHECK_MINUTES": "0.5",
+        # Half an hour of messages in three channels, each kept for a quarter of an hour.
+        "WALLPUSH_PUSH_MEMORY": "512M",
     }
 
 
