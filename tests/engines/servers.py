@@ -107,7 +107,7 @@ class PostgreSQL(Server):
 
     def __init__(self, *, fsync):
         super().__init__()
-        self.program = find_program("postgresql")
+        self.program = find_program("postgresql").resolve()
         self.fsync = "on" if fsync else "off"
         self.data = self.folder / "data"
         if os.geteuid() == 0:
