@@ -26,7 +26,7 @@ class MessageQueue:
             self._changed.notify_all()
             return True
 
-    def take(self, *, max_messages=500, max_bytes=4_000_000):
+    def take(self, *, max_messages=1_000, max_bytes=4_000_000):
         """Whatever has arrived, at least one message. An empty list once the queue is closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self.closed or self._messages)

@@ -293,7 +293,7 @@ def test_ingest_says_now_and_then_what_came_in(caplog):
     work.run()
 
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
-    assert told == ["From x: 500 stored.", "From x: 1100 stored, 1 unknown."]
+    assert told == ["From x: 1000 stored.", "From x: 600 stored, 1 unknown."]
 
 
 def test_ingest_line_with_a_message_and_notes():
