@@ -16,9 +16,9 @@ def free_ports():
 
 
 def take_turns(node, ways, measure, *, rounds):
-    """The median rate of each way. Each round has a fresh push node and begins with another way."""
+    """The rates of each way, by round. Each round has a fresh push node and begins with another way."""
     rates = [measure_round(node, ways, measure, number, rounds) for number in range(rounds)]
-    return {way: statistics.median(rate[way] for rate in rates) for way in ways}
+    return {way: [rate[way] for rate in rates] for way in ways}
 
 
 def measure_round(node, ways, measure, number, rounds):
@@ -32,13 +32,22 @@ def measure_round(node, ways, measure, number, rounds):
 
 
 def report(bench, node, title, rates, *, ours, other):
-    """A table with the machine, and as the last line the ratio as JSON."""
+    """A table with the machine, and as the last line the ratio as JSON.
+
+    A ratio is the median of the rounds' own ratios: what else the machine does slows a whole round.
+    """
     print(f"{os.cpu_count()} CPUs, Python {platform.python_version()}, nginx {nginx_version(node)}")
     print(f"{title:<52}{'median':>8}{'ratio':>8}")
-    for way, rate in rates.items():
-        print(f"{way:<52}{rate:>8.0f}{rate / rates[other]:>8.2f}")
-    result = {"bench": bench, "ours": round(rates[ours]), "other": round(rates[other])}
-    print(json.dumps(result | {"ratio": round(rates[ours] / rates[other], 2)}))
+    ratios = {way: find_ratio(rates[way], rates[other]) for way in rates}
+    medians = {way: statistics.median(rates[way]) for way in rates}
+    for way in rates:
+        print(f"{way:<52}{medians[way]:>8.0f}{ratios[way]:>8.2f}")
+    result = {"bench": bench, "ours": round(medians[ours]), "other": round(medians[other])}
+    print(json.dumps(result | {"ratio": round(ratios[ours], 2)}))
+
+
+def find_ratio(rates, others):
+    return statistics.median(rate / other for rate, other in zip(rates, others, strict=True))
 
 
 def nginx_version(node):

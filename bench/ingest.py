@@ -2,48 +2,33 @@
 
     python -m bench.ingest
 
-Both read the same lines, write to the same SQLite file and publish each tweet to three channels of
-the same push node. Ours: validate, store in batches, publish from the outbox. The seed style: one
-`create()` and three `requests.post()` per tweet. They take turns, and the median round counts.
-Takes about 20 seconds.
+All read the same lines and publish each tweet to three channels of the same push node. Ours: validate, store in
+batches, publish from the outbox; as it is shipped, in one process with SQLite, and with PostgreSQL and Redis, where a
+worker publishes what another process has stored. The seed style, in one process with SQLite: one `create()` and three
+`requests.post()` per tweet. They take turns, and the median round counts. Takes about a minute.
 """
 
 import itertools
 import json
-import os
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
-import django
 import requests
 
 from bench._comparison import free_ports, report, take_turns
+from bench._seat import Seat, postgresql
 from nginx.server import PushNode
+from tests.engines.servers import Redis
 
-folder = tempfile.TemporaryDirectory(prefix="wallpush-bench-")
-publish_port, subscribe_port = free_ports()
-os.environ |= {
-    "DJANGO_SETTINGS_MODULE": "api.settings",
-    "WALLPUSH_ENV_FILE": str(Path(folder.name) / ".env"),
-    "WALLPUSH_VAR": folder.name,
-    "WALLPUSH_SECRET_KEY": "bench",
-    "WALLPUSH_PUBLISH_URLS": f"http://127.0.0.1:{publish_port}",
-    "WALLPUSH_LOG_LEVEL": "ERROR",
-    "DATABASE_URL": f"sqlite:///{folder.name}/bench.sqlite3",
+ROUNDS = 7
+COUNTS = {
+    "wallpush": 3000,
+    "wallpush, PostgreSQL and Redis": 3000,
+    "seed style": 300,
 }
-django.setup()
-
-from django.core.management import call_command  # noqa: E402
-from django.utils import timezone  # noqa: E402
-
-from api.ingest import Ingest  # noqa: E402
-from api.message_queue import MessageQueue  # noqa: E402
-from api.models import Author, Tweet  # noqa: E402
-from api.publish import publish_tweets  # noqa: E402
-
-ROUNDS = 5
-COUNTS = {"wallpush": 2000, "seed style": 300}
+LATEST = 60
 TEXTS = (
     "Queues, pipelines &amp; a wall full of tweets: what we learned in one night #wall",
     "5 &lt; 6 &amp;&amp; everybody claps \U0001f389 #wall $TSLA",
@@ -100,15 +85,45 @@ def make_user(author_id):
     }
 
 
-def ingest_with_wallpush(node, lines):
+def ingest_with_wallpush(lines, publish_url):
+    from api.announcer import Announcer, publish_here
+
+    _ingest(lines, announce=Announcer(publish_here))
+    _wait_until_published()
+
+
+def ingest_with_worker(lines, publish_url):
+    from api.announcer import Announcer
+
+    _ingest(lines, announce=Announcer())
+    _wait_until_published()
+
+
+def _wait_until_published():
+    from api.models import Tweet
+
+    deadline = time.monotonic() + LATEST
+    while Tweet.objects.filter(published_at=None).exists():
+        assert time.monotonic() < deadline, "not all was published"
+        time.sleep(0.01)
+
+
+def _ingest(lines, announce):
+    from api.ingest import Ingest
+    from api.message_queue import MessageQueue
+
     queue = MessageQueue()
     for line in lines:
         queue.put(line)
     queue.close()
-    Ingest("x", queue, announce=publish_tweets).run()
+    Ingest("x", queue, announce=announce).run()
 
 
-def ingest_in_seed_style(node, lines):
+def ingest_in_seed_style(lines, publish_url):
+    from django.utils import timezone
+
+    from api.models import Author, Tweet
+
     # The authors are there already: the seed style is not made to look slower than it is.
     authors = {author.source_id: author for author in Author.objects.all()}
     for line in lines:
@@ -128,28 +143,54 @@ def ingest_in_seed_style(node, lines):
         )
         for channel in ("global", f"user-{author.source_id}", "keyword-wall"):
             requests.post(
-                f"{node.publish_url}/events/pub/{channel}", json=message, timeout=5
+                f"{publish_url}/events/pub/{channel}", json=message, timeout=5
             ).raise_for_status()
 
 
-WAYS = {"wallpush": ingest_with_wallpush, "seed style": ingest_in_seed_style}
+WAYS = {
+    "wallpush": ingest_with_wallpush,
+    "wallpush, PostgreSQL and Redis": ingest_with_worker,
+    "seed style": ingest_in_seed_style,
+}
 
 
-def measure(node, way):
-    lines = make_lines(COUNTS[way])
+def measure(seats, node, way):
+    return seats[way].call(find_rate, way, make_lines(COUNTS[way]), node.publish_url)
+
+
+def find_rate(way, lines, publish_url):
+    from api.models import Tweet
+
     before = Tweet.objects.exclude(published_at=None).count()
     start = time.perf_counter()
-    WAYS[way](node, lines)
+    WAYS[way](lines, publish_url)
     seconds = time.perf_counter() - start
     assert Tweet.objects.exclude(published_at=None).count() == before + len(lines)
     return len(lines) / seconds
 
 
 def main():
-    call_command("migrate", verbosity=0)
-    with folder:
-        node = PushNode(folder.name, publish_port=publish_port, subscribe_port=subscribe_port)
-        rates = take_turns(node, list(WAYS), measure, rounds=ROUNDS)
+    publish_port, subscribe_port = free_ports()
+    redis = Redis().start()
+    try:
+        with tempfile.TemporaryDirectory(prefix="wallpush-bench-") as name, postgresql() as url:
+            folder = Path(name)
+            node = PushNode(folder, publish_port=publish_port, subscribe_port=subscribe_port)
+            compare(node, folder, {"DATABASE_URL": url, "CELERY_BROKER_URL": redis.url})
+    finally:
+        redis.stop()
+
+
+def compare(node, folder, engines):
+    push = {"WALLPUSH_PUBLISH_URLS": node.publish_url}
+    sqlite = {"DATABASE_URL": f"sqlite:///{folder}/bench.sqlite3"}
+    with (
+        Seat(folder, **sqlite, **push) as embedded,
+        Seat(folder, **engines, **push) as large,
+        large.worker(),
+    ):
+        seats = dict(zip(WAYS, (embedded, large, embedded), strict=True))
+        rates = take_turns(node, list(WAYS), partial(measure, seats), rounds=ROUNDS)
     title = "tweets/s ingested, stored, published to 3 channels"
     report("ingest", node, title, rates, ours="wallpush", other="seed style")
 
