@@ -1,8 +1,10 @@
 """PostgreSQL, Redis and RabbitMQ as processes of ours: on free ports, in folders of their own, without Debian's services."""
 
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
@@ -14,7 +16,6 @@ import redis
 from psycopg import sql
 
 from tests.api.waiting import wait_for
-from tests.conftest import free_ports
 from tests.e2e.processes import descendants
 from tests.engines.programs import find_erlang, find_program, program_environment
 
@@ -27,13 +28,29 @@ AS_NOBODY = [
 ]
 
 
+def quiet_ports(count):
+    """Ports that nothing listens on, below those that the kernel hands out to connections.
+
+    One of the latter may be taken by somebody's connection while its server is down.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    return [
+        port for port in random.sample(range(lowest // 2, lowest), 20 * count) if not is_taken(port)
+    ][:count]
+
+
+def is_taken(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Server(ABC):
     """One server. It keeps its port and its data when it is killed and started again."""
 
     stop_signal = signal.SIGTERM
 
     def __init__(self):
-        [self.port] = free_ports(1)
+        [self.port] = quiet_ports(1)
         self.folder = Path(tempfile.mkdtemp(prefix=f"wallpush-{type(self).__name__.lower()}-"))
         self.log = self.folder / "server.log"
         self.process = None
@@ -177,7 +194,7 @@ class RabbitMQ(Server):
 
     def __init__(self):
         super().__init__()
-        self.mapper_port, self.node_port = free_ports(2)
+        self.mapper_port, self.node_port = quiet_ports(2)
         self.mapper = None
         (self.folder / "plugins").write_text("[].\n")
         (self.folder / "rabbitmq.conf").write_text(
