@@ -18,6 +18,13 @@ class Channel(redis.Channel):
             raise ConnectionError("The connection to Redis is closed.")
         return super()._connparams(asynchronous)
 
+    def _delete(self, queue, *args, **kwargs):
+        """A queue of a connection that is closed. In the midst of closing, an error would leave the rest open."""
+        try:
+            super()._delete(queue, *args, **kwargs)
+        except RedisError as error:
+            logger.debug("The queue %s is not deleted: %s", queue, error)
+
     def basic_ack(self, delivery_tag, multiple=False):
         """What is not acknowledged comes again, and is thrown away as too old."""
         try:

@@ -20,6 +20,7 @@ class Wall:
             CELERY_BROKER_URL=broker.url,
             WALLPUSH_VAR=str(folder),
             WALLPUSH_PUBLISH_URLS=push_node.publish_url,
+            WALLPUSH_SUBSCRIBE_URLS=push_node.subscribe_url,
             WALLPUSH_PUBLISH_TIMEOUT="1",
             WALLPUSH_REPLAY_LOOP="false",
         )
