@@ -12,6 +12,9 @@ from websockets.sync.client import connect
 
 # Longer than the push node's pings and polls are apart.
 SILENCE = 35
+# The front gives those who ask the same within a second one answer (nginx/front.conf): what is asked sooner after
+# subscribing may be older than the subscription, and lack what was published in between.
+MAX_AGE = 1.1
 # What a connection may raise when its other end dies, or answers with what is no message.
 LOSSES = (requests.RequestException, WebSocketException, OSError, ValueError, KeyError)
 
@@ -58,6 +61,8 @@ class Watcher(threading.Thread):
 
     def opened(self):
         self.connections += 1
+        if self._after:
+            self._stopping.wait(MAX_AGE)
         more = True
         while more and self.is_wanted():
             query = {"after": self._after} if self._after else {"limit": 200}
