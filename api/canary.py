@@ -16,7 +16,7 @@ from wallpush.address import parse_address
 from wallpush.errors import PublishError, TimedOut, Unreachable
 
 from .periodic import Periodic
-from .push_nodes import SILENT_AFTER, note_failure, note_proof
+from .push_nodes import note_failure, note_proof
 
 # Nobody may subscribe to a channel of this name; nginx/push.conf has a place of its own for it.
 CHANNEL = "private-canary"
@@ -28,6 +28,8 @@ TIMEOUT = 3.0
 RENEW_AFTER = 200.0
 # The kernel decides which nginx worker gets a connection.
 MOST_ATTEMPTS = 50
+# Losses in a row: a push node that is restarted may cost one.
+TOLD_AT = 2
 LONGEST_LINE = 64 * 1024
 
 logger = logging.getLogger(__name__)
@@ -46,9 +48,8 @@ class Canary(Periodic):
         self._node = node
         self._publisher = Publisher(node.name, timeout=TIMEOUT)
         self._perches = []
-        self._failing_since = None
         self._is_first = True
-        self._is_told = False
+        self._losses = 0
 
     def _work(self):
         try:
@@ -111,18 +112,16 @@ class Canary(Periodic):
             self._perches.pop().close()
 
     def _note_loss(self, loss):
-        now = time.monotonic()
-        self._failing_since = self._failing_since or now
-        if not self._is_told and now - self._failing_since > SILENT_AFTER.total_seconds():
-            self._is_told = True
+        self._losses += 1
+        if self._losses == TOLD_AT:
             cause = f" ({loss.__cause__})" if loss.__cause__ else ""
             logger.error("%s (%s) does not deliver. %s%s", self._node, self._node.name, loss, cause)
         note_failure(self._node.name, str(loss), is_first=self._is_first)
 
     def _note_arrival(self, round_trip, workers):
-        if self._is_told:
+        if self._losses >= TOLD_AT:
             logger.warning("%s (%s) delivers again.", self._node, self._node.name)
-        self._failing_since, self._is_told = None, False
+        self._losses = 0
         note_proof(self._node.name, round_trip, workers)
 
 

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from xmlrpc.client import Fault, ServerProxy
@@ -22,11 +23,15 @@ LOG_BYTES = "20MB"
 
 @dataclass(frozen=True)
 class Program:
-    """A process by the name a person knows it by, and the command that starts it in the foreground."""
+    """A process by the name a person knows it by, and the command that starts it in the foreground.
+
+    stop_seconds: after that it is killed when it is to stop.
+    """
 
     name: str
     command: list
     log: Path
+    stop_seconds: int = STOP_SECONDS
 
 
 class Supervisor:
@@ -85,6 +90,15 @@ class Supervisor:
         )
         return by_name.get(next(failed, None))
 
+    def restart(self, name):
+        """End a program, by force if need be, and start it. supervisord itself is on one that does not run now."""
+        with self.api() as api:
+            # It has just ended by itself, or is started already, or fails to start and is tried again; or all is ending.
+            with suppress(Fault, OSError):
+                api.supervisor.stopProcess(name)
+            with suppress(Fault, OSError):
+                api.supervisor.startProcess(name)
+
     def processes(self):
         """What supervisord says of each program; nothing before it listens."""
         try:
@@ -124,7 +138,7 @@ def section(program):
         "autorestart": "true",
         "startretries": START_RETRIES,
         "stopsignal": "TERM",
-        "stopwaitsecs": STOP_SECONDS,
+        "stopwaitsecs": program.stop_seconds,
         "killasgroup": "true",
         "redirect_stderr": "true",
         "stdout_logfile": escape(program.log),

@@ -6,10 +6,12 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from api import canary as canary_module
 from api.canary import Canary
+from api.management.commands.run import PushNodeWatch
 from api.models import PushNodeState
 from api.push_nodes import PushNode, is_silent, note_failure, note_proof, read_push_nodes
 from tests.api.waiting import wait_for
@@ -177,14 +179,13 @@ def test_push_node_that_is_restarted_is_proved_again(make_canary, push_node):
     wait_for(lambda: fly(canary).problem == "", "proof")
 
 
-def test_silence_is_told_once_and_its_end(make_canary, push_node, monkeypatch, caplog):
+def test_silence_is_told_once_and_its_end(make_canary, push_node, caplog):
     canary = make_canary(push_node)
     fly(canary)
     push_node.stop()
     fly(canary)
     assert caplog.messages == []
 
-    monkeypatch.setattr(canary_module, "SILENT_AFTER", timedelta(0))
     for _ in range(3):
         fly(canary)
     push_node.start()
@@ -254,3 +255,73 @@ def test_subscribe_address_of_the_push_node_here_is_known(settings):
         "http://push-a:2",
         "http://push-b:2",
     ]
+
+
+@pytest.fixture
+def make_silent(settings):
+    """The push node here, as a canary finds it that has not come through for so many seconds."""
+    settings.WALLPUSH_PUBLISH_URLS = [
+        "http://push-a:1",
+        f"http://127.0.0.1:{settings.WALLPUSH_PUSH_PORT}",
+    ]
+
+    def make(seconds, name=settings.WALLPUSH_PUBLISH_URLS[1]):
+        since = timezone.now() - timedelta(seconds=seconds)
+        columns = {"tried_at": timezone.now(), "failing_since": since}
+        PushNodeState.objects.update_or_create(node=name, defaults=columns)
+
+    return make
+
+
+def look(watch):
+    watch.look_at = 0
+    return watch.sees_silence()
+
+
+def test_push_node_here_is_restarted_when_it_is_silent(make_silent):
+    watch = PushNodeWatch()
+    assert look(watch) is False
+    make_silent(60, name="http://push-a:1")
+    make_silent(5)
+    assert look(watch) is False
+    make_silent(16)
+    assert look(watch) is True
+
+
+def test_push_node_that_stays_silent_is_given_more_and_more_time(make_silent):
+    watch = PushNodeWatch()
+    make_silent(16)
+    pauses = []
+    for _ in range(7):
+        assert look(watch) is True
+        pauses.append(round(watch.restart_at - time.monotonic()))
+        assert look(watch) is False
+        watch.restart_at = 0
+    assert pauses == [30, 60, 120, 240, 480, 600, 600]
+
+    make_silent(0)
+    assert look(watch) is False
+    make_silent(16)
+    assert look(watch) is True
+    assert round(watch.restart_at - time.monotonic()) == 30
+
+
+def test_watch_looks_now_and_then(make_silent, django_assert_num_queries):
+    watch = PushNodeWatch()
+    assert look(watch) is False
+    make_silent(16)
+    with django_assert_num_queries(0):
+        assert watch.sees_silence() is False
+
+
+def test_watch_sees_nothing_in_a_database_that_is_away(make_silent):
+    watch = PushNodeWatch()
+    make_silent(16)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE api_pushnodestate RENAME TO away")
+    try:
+        assert look(watch) is False
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE away RENAME TO api_pushnodestate")
+    assert look(watch) is True

@@ -11,12 +11,22 @@ from contextlib import contextmanager
 import requests
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
+from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
 
+from api.models import PushNodeState
+from api.push_nodes import is_silent, read_push_nodes
 from api.supervision import Program, Supervisor
 from nginx.errors import NginxError
 from nginx.server import Front, PushNode
 
+PUSH_NODE = "push-node"
 READY_SECONDS = 60
+# nginx ends at once; one that does not has stopped.
+PUSH_NODE_STOP_SECONDS = 5
+LOOK_SECONDS = 2
+# A push node that is silent again after a restart is given more and more time.
+FIRST_RESTART_PAUSE, LONGEST_RESTART_PAUSE = 30, 600
 # Lines of the worker's log that a person should see: a token that is refused, a source that is away.
 SERIOUS = re.compile(r"^\S+ \S+ (?:WARNING|ERROR|CRITICAL) ")
 PORTS = [
@@ -90,15 +100,57 @@ class Command(BaseCommand):
         )
 
     def show_warnings(self, supervisor, worker_log):
+        watch = PushNodeWatch()
         while supervisor.is_running():
             for line in filter(SERIOUS.match, worker_log.read()):
                 self.say(f"worker: {line}")
+            if watch.sees_silence():
+                self.say("The push node delivers nothing: it is restarted")
+                supervisor.restart(PUSH_NODE)
             time.sleep(0.5)
         raise CommandError(f"supervisord ended: see {supervisor.log}.")
 
     def say(self, line):
         self.stdout.write(line)
         self.stdout.flush()
+
+
+class PushNodeWatch:
+    """Sees in the database when the canaries of the workers do not come through the push node here.
+
+    Its processes run and answer then, so that supervisord sees nothing.
+    """
+
+    def __init__(self):
+        self.names = [node.name for node in read_push_nodes() if node.is_local]
+        self.look_at = self.restart_at = time.monotonic()
+        self.pause = FIRST_RESTART_PAUSE
+
+    def sees_silence(self):
+        """Whether to restart it now."""
+        now = time.monotonic()
+        if now < self.look_at:
+            return False
+        self.look_at = now + LOOK_SECONDS
+        states = self.read_states()
+        if not any(is_silent(state, timezone.now()) for state in states):
+            # As long as it was silent before, it has to deliver, until it is trusted again.
+            if now > self.restart_at:
+                self.pause = FIRST_RESTART_PAUSE
+            return False
+        if now < self.restart_at:
+            return False
+        self.restart_at = now + self.pause
+        self.pause = min(2 * self.pause, LONGEST_RESTART_PAUSE)
+        return True
+
+    def read_states(self):
+        """Nothing if the database is away: the worker says so."""
+        close_old_connections()
+        try:
+            return list(PushNodeState.objects.filter(node__in=self.names))
+        except DatabaseError:
+            return []
 
 
 class NewLines:
@@ -174,7 +226,7 @@ def programs(push_node, front):
         "--without-gossip", "--without-mingle",
     ]  # fmt: skip
     return [
-        Program("push-node", push_node.command, log / "push-node.log"),
+        Program(PUSH_NODE, push_node.command, log / "push-node.log", PUSH_NODE_STOP_SECONDS),
         Program("front", front.command, log / "front.log"),
         Program("django", django, log / "django.log"),
         Program("worker", worker, log / "worker.log"),
