@@ -8,10 +8,12 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from api.controls import NO_LIMIT
 from api.management.table import align
-from api.models import Gap, Lease, ReadDay, SetAside, SourceState
+from api.models import Gap, Lease, Missed, PushNodeState, ReadDay, SetAside, SourceState
+from tests.api.factories import make_tweet
 
 pytestmark = pytest.mark.django_db
 
@@ -72,6 +74,26 @@ def test_status_is_plain_and_aligned():
         "  rejected in 24 h    1",
         "                      1x no text",
         "  read today          100 posts and 31 users, US dollars: 0.81 of 5.00",
+    ]
+
+
+def test_status_shows_how_push_nodes_deliver(settings):
+    settings.WALLPUSH_PUBLISH_URLS = ["http://push-a:1", "http://push-b:1"]
+    make_reader("x")
+    PushNodeState.objects.create(
+        node="http://push-a:1",
+        proved_at=parse_datetime("2026-11-24T20:00:01Z"),
+        tried_at=timezone.now(),
+        round_trip=2.34,
+        workers=1,
+    )
+    Missed.objects.create(node="http://push-b:1", tweet=make_tweet(), since=timezone.now())
+
+    told = Told("status")
+
+    assert told.out.splitlines()[-2:] == [
+        "push node 1: ok   delivered 2026-11-24 20:00:01 UTC   2.3 ms",
+        "push node 2: ok   delivered -                                  1 messages wait for it",
     ]
 
 
