@@ -33,6 +33,8 @@ MESSAGE_LIMIT = 20_000
 LOGGED_LIMIT = 300
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 REPORT_EVERY = 60.0
+# New objects until the garbage collector looks at them. Python's own number is 700.
+COLLECT_AFTER = 20_000
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +60,7 @@ class Ingest:
         self._report_at = time.monotonic()
 
     def run(self):
-        # What the process holds now it keeps. Looking it through again and again takes a tenth of the time of a burst.
-        gc.collect()
-        gc.freeze()
+        _spare_collector()
         while batch := self.queue.take():
             try:
                 self._unreported += self.ingest(batch)
@@ -162,6 +162,16 @@ class Ingest:
             return Counter()
         reason = f"could not be stored: {error!r}"
         return self._store([self._set_aside(SetAside.Kind.REJECTED, reason, item["line"])])
+
+
+def _spare_collector():
+    """Looking for cycles again and again would take a sixth of the time of a burst.
+
+    What the process holds by now it keeps, and a batch, of many small objects, holds none.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
 
 
 def _is_trouble_of_database(error):

@@ -16,7 +16,7 @@ from django.db import (
 )
 
 from api import ingest
-from api.ingest import Ingest
+from api.ingest import COLLECT_AFTER, Ingest
 from api.message_queue import MessageQueue
 from api.models import Author, Position, SetAside, Tally, Tweet
 from tests.api.x_messages import make_line, make_message
@@ -272,6 +272,7 @@ def test_ingest_runs_until_the_queue_is_closed_and_empty():
 
 
 def test_ingest_spares_the_collector_what_stays():
+    threshold = gc.get_threshold()
     gc.unfreeze()
     work = make_ingest()
     work.queue.close()
@@ -279,6 +280,8 @@ def test_ingest_spares_the_collector_what_stays():
     work.run()
 
     assert gc.get_freeze_count() > 10_000
+    assert gc.get_threshold() == (COLLECT_AFTER, *threshold[1:])
+    assert gc.isenabled()
 
 
 @pytest.mark.django_db(transaction=True)
