@@ -6,6 +6,7 @@ every connection after 4 minutes (nginx/push.conf), and a subscriber asks REST f
 connects, after it has subscribed. So whoever is connected has asked for all that is older than that.
 """
 
+import logging
 from datetime import timedelta
 
 from django.utils import timezone
@@ -15,6 +16,8 @@ from .models import Missed
 # nginx/push.conf: push_stream_message_ttl.
 KEPT = timedelta(minutes=15)
 MOST = 20_000
+
+logger = logging.getLogger(__name__)
 
 # Those that failed in this process. Whether they are still behind, the database knows.
 _behind = frozenset()
@@ -40,7 +43,10 @@ def note_missed(pairs):
     rows = [Missed(node=node, tweet_id=pk, since=timezone.now()) for node, pk in pairs]
     if rows:
         Missed.objects.bulk_create(rows)
-        _behind |= {row.node for row in rows}
+        nodes = {row.node for row in rows}
+        for node in sorted(nodes - _behind):
+            logger.warning("%s takes no messages: it gets what it misses when it is back.", node)
+        _behind |= nodes
 
 
 def forget_old(node):

@@ -20,6 +20,7 @@ from wallpush.publisher import MAX_CHANNELS_PATH, make_publisher
 
 from .missed import find_behind, note_missed
 from .models import SetAside, Tweet
+from .seldom import Seldom
 from .serializers.resource import fill_terms, tweet_resource, with_parts
 from .set_aside import Aside, keep_asides
 
@@ -33,6 +34,7 @@ PATIENCE = 1.0
 SENT, REFUSED, WAITING = "sent", "refused", "waiting"
 
 logger = logging.getLogger(__name__)
+seldom = Seldom(logger)
 
 
 class Sending(NamedTuple):
@@ -262,7 +264,7 @@ def _release(pks, claim):
 
 def _report(waiting, refused):
     if waiting:
-        logger.warning("%d tweets wait to be published: %s", len(waiting), waiting[0].error)
+        seldom.warning("%d tweets wait to be published: %s", len(waiting), waiting[0].error)
     for item in refused:
         logger.error("%s can not be published: %s", item.tweet, item.error)
         reason = f"could not be published: {item.error}"

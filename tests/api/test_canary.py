@@ -54,6 +54,11 @@ def stop_process():
         os.kill(pid, signal.SIGCONT)
 
 
+def workers_of(push_node):
+    """They are there a moment after its ports are."""
+    return wait_for(lambda: children(push_node.pid), "its workers")
+
+
 def fly(canary):
     """The state after one round."""
     canary._work()
@@ -121,7 +126,7 @@ def test_push_node_that_is_away(make_canary, push_node):
 def test_push_node_that_hangs(make_canary, push_node, stop_process):
     canary = make_canary(push_node)
     fly(canary)
-    [worker] = children(push_node.pid)
+    [worker] = workers_of(push_node)
     stop_process(worker)
     assert fly(canary).problem == "It takes no messages: no answer in time."
 
@@ -132,7 +137,7 @@ def test_worker_of_nginx_that_hangs_beside_another(make_canary, make_push_node, 
     canary = make_canary(push_node)
     fly_to_every_worker(canary, 2)
     # The one that a new connection reaches, to publish and to ask, is not that which stops.
-    stop_process(children(push_node.pid)[0])
+    stop_process(workers_of(push_node)[0])
 
     wait_for(
         lambda: fly(canary).problem == "1 of its 2 nginx workers delivers nothing.", "the silence"
@@ -158,7 +163,7 @@ def test_push_node_that_accepts_no_subscription_in_time(
     make_canary, make_push_node, push_node, stop_process
 ):
     other = make_push_node()
-    [worker] = children(other.pid)
+    [worker] = workers_of(other)
     stop_process(worker)
     state = fly(make_canary(push_node, other.subscribe_url))
     assert state.problem == "Nobody can subscribe to it: no answer in time."

@@ -84,7 +84,7 @@ def ids(bodies):
     return [body["id"] for body in bodies]
 
 
-def test_push_node_that_is_down_gets_what_it_missed_in_order(nodes, subscribe):
+def test_push_node_that_is_down_gets_what_it_missed_in_order(nodes, subscribe, caplog):
     up, down, _ = nodes
     subscriber = subscribe(up)
     down.stop()
@@ -102,6 +102,9 @@ def test_push_node_that_is_down_gets_what_it_missed_in_order(nodes, subscribe):
     assert ids(late.take(9)) == first + second + third + fourth
     assert not Missed.objects.exists()
     assert PushNodeState.objects.get().claimed_until is None
+    assert caplog.messages == [
+        f"{down.publish_url} takes no messages: it gets what it misses when it is back."
+    ]
 
 
 def test_push_node_that_hangs_is_waited_for_once(nodes, subscribe, hang, monkeypatch):

@@ -358,14 +358,14 @@ def start_publishing(push_node):
 
 
 def test_processes_that_publish_together_send_each_tweet_once(start_publishing, subscribe):
-    everything = [make_tweet().source_id for _ in range(200)]
+    everything = [make_tweet().source_id for _ in range(60)]
     subscriber = subscribe()
 
-    processes = [start_publishing(chunk=3) for _ in range(3)]
+    processes = [start_publishing(chunk=2) for _ in range(3)]
 
-    assert sorted(body["id"] for body in subscriber.take(200)) == sorted(everything)
+    assert sorted(body["id"] for body in subscriber.take(60)) == sorted(everything)
     assert [process.wait(60) for process in processes] == [0, 0, 0]
-    assert (len(published()), subscriber.bodies.qsize()) == (200, 0)
+    assert (len(published()), subscriber.bodies.qsize()) == (60, 0)
 
 
 def test_process_stopped_in_the_middle_is_overtaken_and_sends_nothing_old(

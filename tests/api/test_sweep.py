@@ -4,8 +4,9 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from api import sweep
+from api import publish, sweep
 from api.models import Tweet
+from api.seldom import Seldom
 from api.sweep import Sweep
 from tests.api.factories import make_tweet
 from tests.api.waiting import wait_for
@@ -16,6 +17,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 @pytest.fixture(autouse=True)
 def fast(monkeypatch):
     monkeypatch.setattr(sweep, "INTERVAL", 0.02)
+    monkeypatch.setattr(publish, "seldom", Seldom(publish.logger))
     monkeypatch.setattr(sweep, "LONGEST_PAUSE", 0.05)
 
 
