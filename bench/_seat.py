@@ -65,9 +65,9 @@ def _take_place(environment):
 
 @contextmanager
 def postgresql():
-    """The address of a database in a server of its own, which writes to the disk as it should."""
+    """A server of its own, which writes to the disk as it should."""
     server = PostgreSQL(fsync=True).start()
     try:
-        yield server.create_database("bench")
+        yield server
     finally:
         server.stop()

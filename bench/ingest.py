@@ -173,9 +173,10 @@ def main():
     publish_port, subscribe_port = free_ports()
     redis = Redis().start()
     try:
-        with tempfile.TemporaryDirectory(prefix="wallpush-bench-") as name, postgresql() as url:
+        with tempfile.TemporaryDirectory(prefix="wallpush-bench-") as name, postgresql() as server:
             folder = Path(name)
             node = PushNode(folder, publish_port=publish_port, subscribe_port=subscribe_port)
+            url = server.create_database("bench")
             compare(node, folder, {"DATABASE_URL": url, "CELERY_BROKER_URL": redis.url})
     finally:
         redis.stop()

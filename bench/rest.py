@@ -28,10 +28,10 @@ OFFSET_FIRST, OFFSET_DEEP = "offset, page 1", "offset, deep page"
 @contextmanager
 def seats(folder):
     """By name, one after the other."""
-    with postgresql() as url:
+    with postgresql() as server:
         yield {
             "SQLite": Seat(folder, DATABASE_URL=f"sqlite:///{folder}/bench.sqlite3"),
-            "PostgreSQL": Seat(folder, DATABASE_URL=url),
+            "PostgreSQL": Seat(folder, DATABASE_URL=server.create_database("bench")),
         }
 
 

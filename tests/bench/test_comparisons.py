@@ -43,7 +43,7 @@ for constant, value in {size}.items():
     ("name", "size", "told"),
     [
         ("rest", {"TWEETS": 2_000, "PAGE": 10, "AUTHORS": 50, "ROUNDS": 1}, "milliseconds"),
-        ("growth", {"SIZES": (1_000,), "ROUNDS": 1, "BATCHES": 1}, "sizes"),
+        ("growth", {"SIZES": (1_000,), "TURNS": 1, "ROUNDS": 1, "BATCHES": 1}, "sizes"),
     ],
 )
 def test_what_takes_a_million_rows_works_with_a_few(name, size, told, tmp_path):
