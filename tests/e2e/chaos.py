@@ -1,6 +1,7 @@
 """Kills, stops, locks and fills up whatever there is while tweets flow: `make chaos`.
 
     python -m tests.e2e.chaos --faults 100 --seed 1
+    python -m tests.e2e.chaos --engines            # with PostgreSQL and Redis, which die too
 
 The whole stack runs as a person starts it, on the stand-in for X, in a folder with a small disk of its own where that
 can be had. Subscribers of each kind and a wall in Chromium watch through the front. After each fault a tweet is written
@@ -16,13 +17,13 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from contextlib import closing
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -31,8 +32,9 @@ from playwright.sync_api import sync_playwright
 from tests.conftest import CHROMIUM
 from tests.e2e.conftest import Stack
 from tests.e2e.processes import children, find_program
-from tests.e2e.soak_x import Poster, judge, make_environment, read_rows
+from tests.e2e.soak_x import Poster, judge, make_environment, open_database, read_rows
 from tests.e2e.watchers import WATCHERS, wait_for_all
+from tests.engines.servers import PostgreSQL, Redis
 from tests.x_server import XServer
 
 # Seconds until a tweet that was written after a fault must be on every screen.
@@ -52,6 +54,8 @@ new MutationObserver(() => {
 
 class Faults:
     """What can happen, each by its name. Each is over when it returns."""
+
+    _locking = ("begin immediate",)
 
     def __init__(self, stack, chance):
         self._stack, self._chance = stack, chance
@@ -96,9 +100,9 @@ class Faults:
         self._halt(self._find_child("gunicorn"))
 
     def lock_database(self):
-        with closing(sqlite3.connect(self._stack.folder / "db.sqlite3", timeout=20)) as database:
-            database.isolation_level = None
-            database.execute("begin immediate")
+        with closing(open_database(self._stack)) as database:
+            for statement in self._locking:
+                database.execute(statement)
             time.sleep(self._chance.uniform(1, 8))
             database.execute("rollback")
 
@@ -130,8 +134,35 @@ class Faults:
             os.kill(pid, signal.SIGCONT)
 
 
-NAMES = sorted(name for name in vars(Faults) if not name.startswith("_"))
-KILLS = [name for name in NAMES if name.startswith("kill")]
+class FaultsOfEngines(Faults):
+    """Those of PostgreSQL and Redis beside the others."""
+
+    _locking = ("begin", "lock table api_tweet in access exclusive mode")
+
+    def __init__(self, stack, chance, postgresql, redis):
+        super().__init__(stack, chance)
+        self._postgresql, self._redis = postgresql, redis
+
+    def kill_postgresql(self):
+        self._restart(self._postgresql, self._postgresql.kill)
+
+    def restart_postgresql(self):
+        self._restart(self._postgresql, self._postgresql.end)
+
+    def kill_redis(self):
+        self._restart(self._redis, self._redis.kill)
+
+    def stop_redis(self):
+        self._halt(self._redis.process.pid)
+
+    def _restart(self, server, end):
+        end()
+        time.sleep(self._chance.uniform(0, 5))
+        server.start()
+
+
+def list_names(faults):
+    return sorted(name for name in dir(faults) if not name.startswith("_"))
 
 
 class WallPage:
@@ -158,10 +189,10 @@ class WallPage:
         self._browser.close()
 
 
-def cause(stack, x, *, names, count, seed, rate, tell=print):
+def cause(stack, x, *, names, count, seed, rate, make_faults=Faults, tell=print):
     """Causes so many faults, one after the other. The result, for the last line."""
     chance = random.Random(seed)
-    faults = Faults(stack, chance)
+    faults = make_faults(stack, chance)
     poster = Poster(x, random.Random(seed + 1), rate)
     watchers = [kind(stack.front_url) for kind in WATCHERS]
     recoveries = defaultdict(list)
@@ -188,7 +219,7 @@ def cause(stack, x, *, names, count, seed, rate, tell=print):
     return {
         "seed": seed,
         "faults": sum(map(len, recoveries.values())),
-        "kills": sum(len(recoveries[name]) for name in recoveries if name in KILLS),
+        "kills": sum(len(recoveries[name]) for name in recoveries if name.startswith("kill")),
         "by_fault": {name: summarize(seconds) for name, seconds in sorted(recoveries.items())},
         "posts": len(poster.ids),
         "connections": {watcher.kind: watcher.connections for watcher in watchers},
@@ -257,16 +288,27 @@ def main():
     parser.add_argument("--faults", type=int, default=150)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=5, help="posts a second")
+    parser.add_argument("--engines", action="store_true", help="PostgreSQL and Redis")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="wallpush-chaos-"))
-    with small_disk(folder) as has_disk, XServer() as x:
-        names = [name for name in NAMES if has_disk or name != "fill_disk"]
+    with small_disk(folder) as has_disk, XServer() as x, ExitStack() as engines:
+        environment, make_faults = {}, Faults
+        if options.engines:
+            environment, make_faults = start_engines(engines)
+        names = list_names(make_faults.func if options.engines else make_faults)
         if not has_disk:
             print("No disk of its own can be mounted here: none is filled.")
-        stack = Stack(folder, **make_environment(x)).start()
+            names.remove("fill_disk")
+        stack = Stack(folder, **make_environment(x) | environment).start()
         try:
             result = cause(
-                stack, x, names=names, count=options.faults, seed=options.seed, rate=options.rate
+                stack,
+                x,
+                names=names,
+                count=options.faults,
+                seed=options.seed,
+                rate=options.rate,
+                make_faults=make_faults,
             )
         finally:
             stack.stop()
@@ -277,6 +319,19 @@ def main():
     print(json.dumps(result))
     if result["lost"] or result["twice"]:
         sys.exit("Something was lost or shown twice. The logs are in the folder named above.")
+
+
+def start_engines(engines):
+    """Settings for the stack, and the faults of both. They end with `engines`, an ExitStack."""
+    postgresql, redis = PostgreSQL(fsync=True), Redis()
+    for server in (postgresql, redis):
+        engines.callback(server.stop)
+        server.start()
+    environment = {
+        "DATABASE_URL": postgresql.create_database("wall"),
+        "CELERY_BROKER_URL": redis.url,
+    }
+    return environment, partial(FaultsOfEngines, postgresql=postgresql, redis=redis)
 
 
 def keep_logs(folder):

@@ -24,6 +24,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
+
 from tests.e2e.conftest import PROJECT, Stack
 from tests.e2e.processes import find_program
 from tests.x_server import LOOKUP_PATH, OPERATIONAL_DISCONNECT, RULES_PATH, SEARCH_PATH, XServer
@@ -195,17 +197,23 @@ class Troubles:
 NAMES = sorted(name for name in vars(Troubles) if not name.startswith("_"))
 
 
+def open_database(stack):
+    """A connection to the database of the stack, to be closed."""
+    if url := stack.environment.get("DATABASE_URL"):
+        return psycopg.connect(url, autocommit=True)
+    return sqlite3.connect(stack.folder / "db.sqlite3", timeout=20, isolation_level=None)
+
+
 def read_rows(stack):
-    """Of every tweet: its id → the newest version, its text, and whether it is shown."""
-    query = (
+    """Of every tweet: its id → the newest version, its text, and whether it is shown; and how many were stored twice."""
+    tweets = (
         "select source_id, version_id, text, removed_at is null from api_tweet where source = 'x'"
     )
-    with closing(sqlite3.connect(stack.folder / "db.sqlite3", timeout=20)) as database:
-        rows = database.execute(query).fetchall()
-        [(stored,)] = database.execute(
-            "select coalesce(sum(count), 0) from api_tally where outcome = 'stored'"
-        )
-    return {row[0]: row[1:] for row in rows}, stored - len(rows)
+    stored = "select coalesce(sum(count), 0) from api_tally where outcome = 'stored'"
+    with closing(open_database(stack)) as database:
+        rows = database.execute(tweets).fetchall()
+        [(total,)] = database.execute(stored).fetchall()
+    return {row[0]: row[1:] for row in rows}, int(total) - len(rows)
 
 
 def judge(x, poster, rows):

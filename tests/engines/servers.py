@@ -103,11 +103,15 @@ class Server(ABC):
             send(pid, signal.SIGKILL)
         self.process.wait(STOP_WITHIN)
 
-    def stop(self):
-        """Ends it in order, and deletes what it has stored."""
+    def end(self):
+        """In order; it can be started again."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(self.stop_signal)
             self.process.wait(STOP_WITHIN)
+
+    def stop(self):
+        """Ends it in order, and deletes what it has stored."""
+        self.end()
         shutil.rmtree(self.folder)
 
 
