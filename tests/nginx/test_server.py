@@ -144,6 +144,10 @@ def test_front_does_not_lead_to_the_canary(front, path):
 
 def test_canary_tells_which_worker_of_nginx_holds_it(make_push_node):
     push_node = make_push_node(workers=2)
+    statistics = f"{push_node.publish_url}/events/stats"
+    # Before each has written down its own, they do not reach each other.
+    while len(requests.get(statistics, timeout=5).json()["by_worker"]) < 2:
+        pass
     lines = read_stream(f"{push_node.subscribe_url}/events/canary", lines=1)
     response = next(lines)
     publish(push_node, "private-canary", '{"id":"1"}')
