@@ -17,7 +17,7 @@ from .models import Author, SetAside, Tweet
 
 # Codes by which X withholds a post everywhere (XX) or for a copyright complaint (XY).
 EVERYWHERE = {"XX", "XY"}
-PURGED = "purged"
+PURGED, DELETED = "purged", "deleted"
 _CHUNK = 500
 _BLANKED_COLUMNS = ("content", "original_author", "raw", "changed_at", "published_at")
 _EMPTY_CONTENT = {

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from .models import Author, Keyword, Tally, Tweet, TweetKeyword
 from .notes import REMOVED, Notes, carry_out
-from .removal import find_removed, is_withheld, remove_tweets
+from .removal import DELETED, find_removed, is_withheld, remove_tweets
 from .rows import insert_rows
 from .serializers.x_content import NO_AUTHOR_ID
 from .set_aside import keep_asides
@@ -74,26 +74,34 @@ def _store(source, cards, asides, notes, announce):
 
 
 def _store_cards(source, cards, result):
-    cards, withheld = _sort_out(cards, result.outcomes)
+    cards, withheld, empty = _sort_out(cards, result.outcomes)
     desk = _Desk(source, cards)
     for card in cards:
         result.outcomes[desk.take(card)] += 1
-    result.pks = desk.write() + remove_tweets(withheld, WITHHELD)
+    result.pks = desk.write() + remove_tweets(withheld, WITHHELD) + remove_tweets(empty, DELETED)
 
 
 def _sort_out(cards, outcomes):
-    """The cards that may be stored, and the ids of tweets that must be withheld from here on."""
+    """The cards that may be stored, and the ids of tweets that must go: those that are withheld, and empty retweets."""
     removed = find_removed({card[name] for card in cards for name in _REFERENCES} - {""})
-    kept, withheld = [], []
+    kept, withheld, empty = [], [], []
     for card in cards:
         if is_withheld(card["content"]["withheld_in"]):
             withheld.append(card["source_id"])
             outcomes[WITHHELD] += 1
         elif card["retweet_of"] in removed:
             outcomes[REMOVED] += 1
+        elif _has_lost_original(card):
+            empty.append(card["source_id"])
+            outcomes[REMOVED] += 1
         else:
             kept.append(_without_removed_quote(card, removed))
-    return kept, withheld
+    return kept, withheld, empty
+
+
+def _has_lost_original(card):
+    """A retweet of what is gone. A stream may leave an original out; a source that was asked again would have it."""
+    return bool(card.get("recheck") and (card["content"]["retweet_of"] or {}).get("missing"))
 
 
 def _without_removed_quote(card, removed):

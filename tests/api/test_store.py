@@ -423,6 +423,22 @@ def test_store_recheck_of_the_same_version_tells_what_has_changed():
     assert (tweet.published_at, result.pks) == (None, [tweet.pk])
 
 
+def test_store_recheck_removes_a_retweet_whose_original_is_gone():
+    original = {"id": "90", "text": "Once said", "author_id": ADA["id"]}
+    parts = {"referenced_tweets": [{"type": "retweeted", "id": "90"}]}
+    card = make_card(**parts, includes={"users": [ADA], "tweets": [original]})
+    store(card)
+    gone = make_card(id=card["source_id"], text=card["text"], **parts)
+
+    # The stream may leave the original out; who is asked again would have it.
+    assert store(gone).outcomes == Counter(unchanged=1)
+    result = store(gone | {"recheck": True})
+
+    [tweet] = Tweet.objects.all()
+    assert (tweet.removal, result.pks) == ("deleted", [tweet.pk])
+    assert result.outcomes == Counter(removed=1)
+
+
 def test_store_recheck_without_news_changes_nothing():
     card = make_card()
     store(card)
