@@ -16,3 +16,13 @@ class MessageRenderer(BaseRenderer):
         if "indent" in (renderer_context or {}):  # the browsable API, for people
             return JSONRenderer().render(data, accepted_media_type, renderer_context)
         return encode_message(data)
+
+
+class MetricsRenderer(BaseRenderer):
+    """Text that is written already."""
+
+    media_type = "text/plain"
+    format = "txt"
+
+    def render(self, data, accepted_media_type=None, renderer_context=None):
+        return data if isinstance(data, bytes) else encode_message(data)

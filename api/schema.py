@@ -282,6 +282,9 @@ HEALTH = extend_schema(
         503: OpenApiResponse(HealthSerializer, description="A person is needed now."),
     }
 )
+METRICS = extend_schema(
+    responses={(200, "text/plain"): OpenApiResponse(str, description="Prometheus' text format.")}
+)
 WALL = extend_schema(responses=WallSerializer)
 
 NO_LOGIN = OpenApiResponse(ErrorSerializer, description="No login, or a wrong one.")

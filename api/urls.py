@@ -17,6 +17,7 @@ api = [
     path("tracks/<str:id>/", views.OneTrack.as_view(), name="track"),
     path("stats/", views.Stats.as_view(), name="stats"),
     path("health/", views.Health.as_view(), name="health"),
+    path("metrics/", views.Metrics.as_view(), name="metrics"),
     path("wall/", views.Wall.as_view(), name="wall"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", docs, name="docs"),

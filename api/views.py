@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from . import schema
 from .health import FAILED, read_health
+from .metrics import CONTENT_TYPE, render_metrics
 from .models import Author, Keyword, Tweet
 from .pagination import NewestFirst, changes_after, encode_cursor, resume_point
 from .query import (
@@ -21,6 +22,7 @@ from .query import (
     TweetParameters,
     TweetSelection,
 )
+from .renderers import MetricsRenderer
 from .serializers.resource import (
     author_serializer,
     fill_terms,
@@ -48,7 +50,7 @@ class Root(APIView):
     def get(self, request):
         NoParameters.read(request.query_params)
         names = (
-            *("tweets", "authors", "keywords", "tracks", "stats", "health", "wall"),
+            *("tweets", "authors", "keywords", "tracks", "stats", "health", "metrics", "wall"),
             *("schema", "docs"),
         )
         return Response({name: reverse(name, request=request) for name in names})
@@ -139,6 +141,19 @@ class Health(APIView):
             health,
             status=503 if health["status"] == FAILED else 200,
             headers={"Cache-Control": "no-store"},
+        )
+
+
+class Metrics(APIView):
+    """The numbers of health and stats, for Prometheus."""
+
+    renderer_classes = [MetricsRenderer]
+
+    @schema.METRICS
+    def get(self, request):
+        NoParameters.read(request.query_params)
+        return Response(
+            render_metrics(), content_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"}
         )
 
 

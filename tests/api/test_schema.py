@@ -24,6 +24,7 @@ def test_schema_explains_every_parameter(client):
         "/api/authors/{id}/",
         "/api/health/",
         "/api/keywords/",
+        "/api/metrics/",
         "/api/stats/",
         "/api/tracks/",
         "/api/tracks/{id}/",

@@ -144,7 +144,7 @@ def test_page_for_a_browser_escapes_what_people_wrote(client, tweet):
 
 def test_root_lists_what_there_is(client):
     names = (
-        *("tweets", "authors", "keywords", "tracks", "stats", "health", "wall"),
+        *("tweets", "authors", "keywords", "tracks", "stats", "health", "metrics", "wall"),
         *("schema", "docs"),
     )
 
