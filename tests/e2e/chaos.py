@@ -244,10 +244,14 @@ def wait_for_calm(stack, x, poster, screens, tell):
     while True:
         rows, _ = read_rows(stack)
         missing, stale = judge(x, poster, rows)
-        lost = missing | stale | compare(rows, screens)
+        differing = compare(rows, screens)
+        lost = missing | stale | differing
         if not lost or time.monotonic() > deadline:
             return lost
-        tell(f"      calm: {len(lost)} not settled yet")
+        tell(
+            f"      calm: not stored {sorted(missing)[:3]}, not removed {sorted(stale)[:3]},"
+            f" otherwise on screens {sorted(differing)[:3]}"
+        )
         time.sleep(3)
 
 

@@ -296,7 +296,10 @@ def wait_for_calm(stack, x, poster, tell):
         missing, stale = judge(x, poster, rows)
         if not (missing or stale) or time.monotonic() > deadline:
             return missing, stale, twice
-        tell(f"  calm: {len(missing)} not here yet, {len(stale)} not gone yet")
+        tell(
+            f"  calm: {len(missing)} not here yet {sorted(missing)[:3]},"
+            f" {len(stale)} not gone yet {sorted(stale)[:3]}"
+        )
         time.sleep(5)
 
 
