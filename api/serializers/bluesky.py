@@ -27,7 +27,7 @@ from .bluesky_content import (
     read_media,
     read_text,
 )
-from .x import ArrayField, MomentField, ObjectField, PlainSerializer, show_moment
+from .x import ArrayField, MomentField, ObjectField, PlainSerializer, RawTextField, show_moment
 from .x_content import show_author
 
 # Bluesky's own limit is 300 characters as people count them, in 3 000 bytes.
@@ -76,22 +76,8 @@ class MicrosecondsField(serializers.Field):
         return _EPOCH + timedelta(microseconds=data)
 
 
-class TextField(serializers.Field):
-    default_error_messages = {
-        "invalid": "Must be a string.",
-        "too_long": "Must be at most {limit} characters long.",
-    }
-
-    def to_internal_value(self, data):
-        if not isinstance(data, str):
-            self.fail("invalid")
-        if len(data) > TEXT_LIMIT:
-            self.fail("too_long", limit=TEXT_LIMIT)
-        return data
-
-
 class BlueskyRecordSerializer(PlainSerializer):
-    text = TextField()
+    text = RawTextField(limit=TEXT_LIMIT)
 
 
 class BlueskyCommitSerializer(PlainSerializer):

@@ -7,6 +7,7 @@ import re
 
 from api.sources.bluesky_events import DID, read_dict, read_dicts
 
+from .rich_text import without_overlaps
 from .sanitize import (
     clean_count,
     clean_line,
@@ -80,7 +81,7 @@ def is_marked_sensitive(record, *labelled):
 def read_text(record, text):
     """The text made harmless, and its entities in code points of it: sorted, apart from each other."""
     parts, entities, length, position = [], [], 0, 0
-    for start, end, entity in _without_overlaps(_read_spans(record, text)):
+    for start, end, entity in without_overlaps(_read_spans(record, text)):
         before, piece = clean_text(text[position:start]), clean_text(text[start:end])
         position = end
         parts += before, piece
@@ -118,15 +119,6 @@ def _find_places(text):
 
 def _read_place(places, offset):
     return places.get(offset) if type(offset) is int else None
-
-
-def _without_overlaps(spans):
-    kept, position = [], 0
-    for span in sorted(spans, key=lambda span: span[0]):
-        if span[0] >= position:
-            kept.append(span)
-            position = span[1]
-    return kept
 
 
 def _read_entity(facet, piece):

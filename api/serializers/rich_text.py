@@ -104,7 +104,8 @@ def _offsets(item):
     return (start, end) if type(start) is int and type(end) is int else (0, 0)
 
 
-def _without_overlaps(spans):
+def without_overlaps(spans):
+    """Those of (start, end, …) that begin where none before them is, sorted."""
     kept, position = [], 0
     for span in sorted(spans, key=lambda span: span[0]):
         if span[0] >= position:
@@ -153,5 +154,5 @@ def _unescape_spans(raw, spans):
 def read_text(raw, entities, *, own_ids, quoted_id="", has_media=False):
     """Plain text and its entities: sorted, apart from each other, in code points of that text."""
     spans = _read_spans(raw, entities) if isinstance(entities, dict) else ()
-    raw, spans = _drop_trailing_links(raw, _without_overlaps(spans), own_ids, quoted_id, has_media)
+    raw, spans = _drop_trailing_links(raw, without_overlaps(spans), own_ids, quoted_id, has_media)
     return _unescape_spans(raw, spans)

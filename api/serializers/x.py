@@ -56,18 +56,22 @@ class IdField(serializers.Field):
 
 
 class RawTextField(serializers.Field):
-    """Text as X escaped it: what counts its characters needs it untouched."""
+    """Text as the source wrote it: what counts its characters needs it untouched. `limit` is in characters."""
 
     default_error_messages = {
         "invalid": "Must be a string.",
         "too_long": "Must be at most {limit} characters long.",
     }
 
+    def __init__(self, *, limit, **options):
+        self.limit = limit
+        super().__init__(**options)
+
     def to_internal_value(self, data):
         if not isinstance(data, str):
             self.fail("invalid")
-        if len(data) > TEXT_LIMIT:
-            self.fail("too_long", limit=TEXT_LIMIT)
+        if len(data) > self.limit:
+            self.fail("too_long", limit=self.limit)
         return data
 
 
@@ -126,7 +130,7 @@ class XTweetSerializer(PlainSerializer):
     """What a tweet can not do without, and what would be wrong to guess."""
 
     id = IdField()
-    text = RawTextField()
+    text = RawTextField(limit=TEXT_LIMIT)
     author_id = IdField(default=NO_AUTHOR_ID)
     created_at = MomentField(required=False)
 
