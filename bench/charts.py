@@ -1,0 +1,119 @@
+"""Draws the results of the last measurements for docs/benchmarks.md: `python -m bench.charts`.
+
+Each measurement leaves its last result below var/. What was not measured here keeps the chart that it has.
+"""
+
+import json
+import os
+import sys
+
+from bench._result import RESULTS
+from bench.peers.venv import VENV, ensure_venv
+from nginx.binary import PROJECT
+
+DOCS = PROJECT / "docs"
+OURS, OTHERS = "#0f766e", "#94a3b8"
+COLORS = {"ws": "#0f766e", "ev": "#d97706", "lp": "#64748b"}
+TRANSPORTS = {"ws": "WebSocket", "ev": "EventSource", "lp": "long-polling"}
+
+
+def draw_latency(axes, found):
+    rates = [rate for rate in found["results"] if rate.isdigit()]
+    width = 0.25
+    for place, (transport, color) in enumerate(COLORS.items()):
+        times = [found["results"][rate][transport] for rate in rates]
+        left = [number + (place - 1) * width for number in range(len(rates))]
+        axes.bar(
+            left, [one["p50"] for one in times], width, color=color, label=TRANSPORTS[transport]
+        )
+        axes.scatter(
+            left, [one["p99"] for one in times], color="black", marker="_", s=120, zorder=3
+        )
+    axes.scatter([], [], color="black", marker="_", label="p99")
+    axes.axhline(
+        60, color="#b91c1c", linewidth=1, linestyle=":", label="target of the median at 20/s"
+    )
+    axes.set_xticks(range(len(rates)), [f"{rate} tweets/s" for rate in rates])
+    axes.set_ylabel("ms from X's stream to the subscriber")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def draw_fanout(axes, found):
+    results = [one for one in found["results"] if one["subscribers"] == 1000 and "rate" in one]
+    results.sort(key=lambda one: one["rate"])
+    names = [f"{one['name']}, {TRANSPORTS[one['transport']]}" for one in results]
+    colors = [OURS if one["name"].startswith("wallpush") else OTHERS for one in results]
+    bars = axes.barh(names, [one["rate"] for one in results], color=colors)
+    axes.bar_label(bars, [f"{one['rate']:,}" for one in results], padding=4, fontsize=8)
+    axes.set_xlim(0, max(one["rate"] for one in results) * 1.18)
+    axes.set_xlabel("messages/s delivered to 1000 subscribers, two CPUs for all")
+
+
+def draw_memory(axes, found):
+    bars = [
+        (f"{way}: {part}", one["per_subscriber"] / 1000, OURS if way == "wallpush" else OTHERS)
+        for way, parts in found["results"].items()
+        for part, one in parts.items()
+    ][::-1]
+    drawn = axes.barh(
+        [name for name, _, _ in bars],
+        [size for _, size, _ in bars],
+        color=[color for _, _, color in bars],
+    )
+    axes.bar_label(drawn, [f"{size:.1f}" for _, size, _ in bars], padding=4, fontsize=8)
+    axes.set_xlim(0, max(size for _, size, _ in bars) * 1.15)
+    axes.set_xlabel("kB for each idle WebSocket")
+
+
+def draw_storm(axes, found):
+    names = {"django": "each wall asks Django", "front": "the front shares its answers"}
+    results = [found["results"][way] for way in names]
+    # Without the front, Django is asked every question.
+    asked = [
+        one["questions"] if way == "django" else one["reached_django"]
+        for way, one in zip(names, results, strict=True)
+    ]
+    bars = axes.barh(list(names.values()), asked, color=[OTHERS, OURS])
+    labels = [
+        f"{number:,} requests; after {one['seconds']:.0f} s {one['late'] or 'no'} walls still wait"
+        for number, one in zip(asked, results, strict=True)
+    ]
+    axes.bar_label(bars, labels, padding=4, fontsize=8)
+    axes.set_xlim(0, max(asked) * 1.8)
+    walls = found["results"]["front"]["walls"]
+    axes.set_xlabel(f"requests for Django when {walls:,} walls come back")
+
+
+# The measurement → what draws it, and its size in inches.
+CHARTS = {
+    "latency": (draw_latency, (7, 3.2)),
+    "fanout": (draw_fanout, (8, 4.2)),
+    "memory": (draw_memory, (7, 2.4)),
+    "storm": (draw_storm, (7.5, 1.7)),
+}
+
+
+def draw(name):
+    import matplotlib.pyplot as plt
+
+    plt.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "wallpush", "font.size": 9}
+    function, size = CHARTS[name]
+    figure, axes = plt.subplots(figsize=size, layout="constrained")
+    axes.spines[["top", "right"]].set_visible(False)
+    function(axes, json.loads((RESULTS / f"{name}.json").read_text()))
+    path = DOCS / f"benchmark-{name}.svg"
+    figure.patch.set_facecolor("white")
+    figure.savefig(path, metadata={"Date": None})
+    print(path)
+
+
+def main():
+    if sys.prefix != str(VENV):  # where the plotting library is
+        os.execv(ensure_venv(), [str(ensure_venv()), "-m", "bench.charts"])  # noqa: S606
+    for name in CHARTS:
+        if (RESULTS / f"{name}.json").is_file():
+            draw(name)
+
+
+if __name__ == "__main__":
+    main()
