@@ -51,7 +51,11 @@ def draw_fanout(axes, found):
 
 def draw_memory(axes, found):
     bars = [
-        (f"{way}: {part}", one["per_subscriber"] / 1000, OURS if way == "wallpush" else OTHERS)
+        (
+            f"{way}: {part}",
+            max(one["per_subscriber"], 0) / 1000,
+            OURS if way == "wallpush" else OTHERS,
+        )
         for way, parts in found["results"].items()
         for part, one in parts.items()
     ][::-1]
@@ -79,7 +83,7 @@ def draw_storm(axes, found):
         for number, one in zip(asked, results, strict=True)
     ]
     axes.bar_label(bars, labels, padding=4, fontsize=8)
-    axes.set_xlim(0, max(asked) * 1.8)
+    axes.set_xlim(0, max(asked) * 2.4)
     walls = found["results"]["front"]["walls"]
     axes.set_xlabel(f"requests for Django when {walls:,} walls come back")
 
