@@ -121,6 +121,12 @@ def _refer(column, ids):
 def _erase(condition, reason):
     shown = Tweet.objects.select_for_update().filter(condition, removed_at=None)
     pks = list(shown.order_by("pk").values_list("pk", flat=True))
+    for start in range(0, len(pks), _CHUNK):
+        _erase_chunk(pks[start : start + _CHUNK], reason)
+    return pks
+
+
+def _erase_chunk(pks, reason):
     now = timezone.now()
     Tweet.objects.filter(pk__in=pks).update(
         **{"text": "", "lang": "", "search": "", "content": _EMPTY_CONTENT, "raw": {}},
@@ -132,7 +138,6 @@ def _erase(condition, reason):
         changed_at=now,
         published_at=None,
     )
-    return pks
 
 
 def _blank_quotes(condition):

@@ -153,6 +153,15 @@ def test_removed_author_takes_every_tweet_along():
     assert Author.objects.get(pk=other.pk).username == other.username
 
 
+def test_author_of_many_tweets_is_removed_in_parts(monkeypatch):
+    monkeypatch.setattr("api.removal._CHUNK", 2)
+    author = make_author()
+    pks = [make_secret(author=author).pk for _ in range(5)]
+
+    assert sorted(remove_author(author.source_id, "purged")) == pks
+    assert Tweet.objects.filter(removed_at=None).count() == 0
+
+
 @pytest.mark.parametrize(
     "remove",
     [
