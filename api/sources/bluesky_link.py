@@ -14,6 +14,8 @@ from websockets.sync.client import ClientConnection, connect
 
 COLLECTION = "app.bsky.feed.post"
 BATCH = 500
+# Frames that wait in memory at the most: each may be as large as a frame can be.
+QUEUE = 32
 # A record may have a megabyte, and JSON six bytes for one of them. A smaller limit would end the connection at the same
 # post again and again.
 MAX_FRAME_BYTES = 8_000_000
@@ -73,7 +75,7 @@ class Link:
                 ping_timeout=timing.ping,
                 close_timeout=timing.close,
                 max_size=MAX_FRAME_BYTES,
-                max_queue=BATCH,
+                max_queue=QUEUE,
                 logger=QUIET,
                 create_connection=self._make_connection,
                 legacy=True,  # a connection, as without it, but never one that opens again by itself
