@@ -170,9 +170,8 @@ class WallPage:
 
     kind = "wall"
 
-    def __init__(self, playwright, url):
-        self._browser = playwright.chromium.launch(**CHROMIUM)
-        self._page = self._browser.new_page()
+    def __init__(self, browser, url):
+        self._page = browser.new_page()
         self._page.add_init_script(WATCH_CARDS)
         self._page.goto(url)
 
@@ -186,36 +185,35 @@ class WallPage:
         return self._page.evaluate("[...window.twice]")
 
     def close(self):
-        self._browser.close()
+        self._page.close()
 
 
-def cause(stack, x, *, names, count, seed, rate, make_faults=Faults, tell=print):
+def cause(stack, x, browser, *, names, count, seed, rate, make_faults=Faults, tell=print):
     """Causes so many faults, one after the other. The result, for the last line."""
     chance = random.Random(seed)
     faults = make_faults(stack, chance)
     poster = Poster(x, random.Random(seed + 1), rate)
     watchers = [kind(stack.front_url) for kind in WATCHERS]
     recoveries = defaultdict(list)
-    with sync_playwright() as playwright:
-        wall = WallPage(playwright, stack.front_url)
-        for thread in (*watchers, poster):
-            thread.start()
-        try:
-            for number in range(count):
-                name = names[number] if number < len(names) else chance.choice(names)
-                getattr(faults, name)()
-                seconds = recover(x, [*watchers, wall])
-                recoveries[name].append(seconds)
-                tell(f"{number + 1:4}  {name.replace('_', ' '):28} {seconds:5.1f} s")
-            poster.stopping.set()
-            poster.join()
-            lost = wait_for_calm(stack, x, poster, [*watchers, wall], tell)
-            twice = len(wall.find_twice()) + read_rows(stack)[1]
-        finally:
-            for watcher in watchers:
-                watcher.stop()
-            poster.stopping.set()
-            wall.close()
+    wall = WallPage(browser, stack.front_url)
+    for thread in (*watchers, poster):
+        thread.start()
+    try:
+        for number in range(count):
+            name = names[number] if number < len(names) else chance.choice(names)
+            getattr(faults, name)()
+            seconds = recover(x, [*watchers, wall])
+            recoveries[name].append(seconds)
+            tell(f"{number + 1:4}  {name.replace('_', ' '):28} {seconds:5.1f} s")
+        poster.stopping.set()
+        poster.join()
+        lost = wait_for_calm(stack, x, poster, [*watchers, wall], tell)
+        twice = len(wall.find_twice()) + read_rows(stack)[1]
+    finally:
+        for watcher in watchers:
+            watcher.stop()
+        poster.stopping.set()
+        wall.close()
     return {
         "seed": seed,
         "faults": sum(map(len, recoveries.values())),
@@ -308,6 +306,7 @@ def main():
             result = cause(
                 stack,
                 x,
+                engines.enter_context(open_chromium()),
                 names=names,
                 count=options.faults,
                 seed=options.seed,
@@ -323,6 +322,14 @@ def main():
     print(json.dumps(result))
     if result["lost"] or result["twice"]:
         sys.exit("Something was lost or shown twice. The logs are in the folder named above.")
+
+
+@contextlib.contextmanager
+def open_chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**CHROMIUM)
+        yield browser
+        browser.close()
 
 
 def start_engines(engines):

@@ -10,10 +10,10 @@ FAULTS = [
 ]
 
 
-def test_everything_is_on_every_screen_once_whatever_dies(make_stack):
+def test_everything_is_on_every_screen_once_whatever_dies(make_stack, chromium):
     with XServer() as x:
         stack = make_stack(**make_environment(x)).start()
-        result = cause(stack, x, names=FAULTS, count=len(FAULTS), seed=5, rate=5)
+        result = cause(stack, x, chromium, names=FAULTS, count=len(FAULTS), seed=5, rate=5)
         stack.stop()
 
     assert (result["lost"], result["twice"]) == (0, 0), stack.logs()
