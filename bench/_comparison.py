@@ -1,6 +1,5 @@
 """What the comparisons share: ways that take turns on a real push node, and how the result is told."""
 
-import json
 import os
 import platform
 import re
@@ -8,6 +7,8 @@ import socket
 import statistics
 import subprocess
 import sys
+
+from bench._result import keep_result
 
 
 def free_ports():
@@ -32,7 +33,7 @@ def measure_round(node, ways, measure, number, rounds):
 
 
 def report(bench, node, title, rates, *, ours, other):
-    """A table with the machine, and as the last line the ratio as JSON.
+    """A table with the machine, and as the last line the result as JSON.
 
     A ratio is the median of the rounds' own ratios: what else the machine does slows a whole round.
     """
@@ -42,8 +43,16 @@ def report(bench, node, title, rates, *, ours, other):
     medians = {way: statistics.median(rates[way]) for way in rates}
     for way in rates:
         print(f"{way:<52}{medians[way]:>8.0f}{ratios[way]:>8.2f}")
-    result = {"bench": bench, "ours": round(medians[ours]), "other": round(medians[other])}
-    print(json.dumps(result | {"ratio": round(ratios[ours], 2)}))
+    keep_result(
+        {
+            "bench": bench,
+            "ours": round(medians[ours]),
+            "other": round(medians[other]),
+            "ratio": round(ratios[ours], 2),
+            "title": title,
+            "rates": {way: round(median) for way, median in medians.items()},
+        }
+    )
 
 
 def find_ratio(rates, others):

@@ -14,6 +14,8 @@ from nginx.binary import PROJECT
 DOCS = PROJECT / "docs"
 OURS, OTHERS = "#0f766e", "#94a3b8"
 COLORS = {"ws": "#0f766e", "ev": "#d97706", "lp": "#64748b"}
+ENGINES = {"SQLite": "#0f766e", "PostgreSQL": "#d97706"}
+GROWTH_COLORS = ("#2563eb", "#7c3aed", "#64748b", "#ca8a04", "#be185d", "#b91c1c")
 TRANSPORTS = {"ws": "WebSocket", "ev": "EventSource", "lp": "long-polling"}
 
 
@@ -88,8 +90,49 @@ def draw_storm(axes, found):
     axes.set_xlabel(f"requests for Django when {walls:,} walls come back")
 
 
+def draw_rates(axes, found):
+    ways = list(found["rates"])[::-1]
+    colors = [OURS if way.startswith(("wallpush", "Publisher")) else OTHERS for way in ways]
+    bars = axes.barh(ways, [found["rates"][way] for way in ways], color=colors)
+    axes.bar_label(bars, [f"{found['rates'][way]:,}" for way in ways], padding=4, fontsize=8)
+    axes.set_xlim(0, max(found["rates"].values()) * 1.15)
+    axes.set_xlabel(found["title"])
+
+
+def draw_rest(axes, found):
+    names = list(found["milliseconds"]["SQLite"])[::-1]
+    for shift, (engine, color) in zip((0.2, -0.2), ENGINES.items(), strict=True):
+        times = [found["milliseconds"][engine][name] for name in names]
+        places = [number + shift for number in range(len(names))]
+        axes.barh(places, times, 0.38, color=color, label=engine)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xscale("log")
+    axes.set_xlabel("ms for a page of 50 out of 1 000 000 tweets (logarithmic)")
+    axes.legend(frameon=False, fontsize=8, loc="center right")
+
+
+def draw_growth(axes, found):
+    sizes = list(found["sizes"]["SQLite"])
+    lines = zip(found["sizes"]["SQLite"][sizes[0]], ("#0f766e", *GROWTH_COLORS), strict=False)
+    for name, color in lines:
+        for engine, style in (("SQLite", "-"), ("PostgreSQL", "--")):
+            rows = found["sizes"][engine]
+            ratios = [rows[size][name] / rows[sizes[0]][name] for size in sizes]
+            label = name if engine == "SQLite" else None
+            axes.plot(ratios, style, color=color, marker="o", markersize=3, label=label)
+    axes.set_xticks(range(len(sizes)), [f"{int(size):,} tweets" for size in sizes])
+    axes.set_yscale("log")
+    axes.set_ylabel("ratio to the smallest wall")
+    axes.set_title("whole lines: SQLite, dashed: PostgreSQL", fontsize=8)
+    axes.legend(frameon=False, fontsize=7, loc="upper left")
+
+
 # The measurement → what draws it, and its size in inches.
 CHARTS = {
+    "publish_many": (draw_rates, (7, 1.9)),
+    "ingest": (draw_rates, (7, 1.6)),
+    "rest": (draw_rest, (8, 5)),
+    "growth": (draw_growth, (7, 3.6)),
     "latency": (draw_latency, (7, 3.2)),
     "fanout": (draw_fanout, (8, 4.2)),
     "memory": (draw_memory, (7, 2.4)),

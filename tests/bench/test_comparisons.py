@@ -7,6 +7,9 @@ import sys
 import pytest
 
 RUN_SHORT = """
+from pathlib import Path
+from bench import _result
+_result.RESULTS = Path({folder!r})
 import bench.{name} as bench
 bench.ROUNDS = 1
 bench.COUNTS = dict.fromkeys(bench.COUNTS, 60)
@@ -15,15 +18,15 @@ bench.main()
 
 
 @pytest.mark.parametrize("name", ["ingest", "publish_many"])
-def test_comparison_ends_with_one_line_of_json(name):
+def test_comparison_ends_with_one_line_of_json(name, tmp_path):
     run = subprocess.run(
-        [sys.executable, "-c", RUN_SHORT.format(name=name)],
+        [sys.executable, "-c", RUN_SHORT.format(name=name, folder=str(tmp_path))],
         capture_output=True,
         text=True,
         check=True,
     )
     result = json.loads(run.stdout.splitlines()[-1])
-    assert result.keys() == {"bench", "ours", "other", "ratio"}
+    assert result.keys() == {"bench", "ours", "other", "ratio", "title", "rates"}
     assert result["bench"] == name
     assert result["ours"] > 0
     assert result["other"] > 0
