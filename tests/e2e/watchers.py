@@ -80,6 +80,9 @@ class Watcher(threading.Thread):
         self._event_id = envelope["eventid"] or self._event_id
         self.merge(envelope["text"])
 
+    def has(self, post_id):
+        return post_id in self.shown
+
     def merge(self, resource):
         if resource["type"] == "delete":
             self.gone.add(resource["id"])
