@@ -4,9 +4,9 @@ from pathlib import Path
 
 
 def children(pid):
-    """Of a process that may have threads, each of which may have started some."""
+    """Of a process that may have threads, each of which may have started some. One that is gone has none."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
+    return [int(child) for task in tasks for child in read(task).split()]
 
 
 def descendants(pid):
@@ -14,7 +14,16 @@ def descendants(pid):
 
 
 def command_line(pid):
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    """Empty for one that is gone."""
+    return read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ")
+
+
+def read(path):
+    """What the kernel says of a process, which may end while it is asked."""
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def find_program(pid, name):
