@@ -82,7 +82,7 @@ class Poster(threading.Thread):
         if self.ids and number < QUOTING:
             references["quote"] = self.pick()
         elif self.ids and number < QUOTING + RETWEETED:
-            references["retweet"] = self.pick()
+            references["retweet"] = self.find_original(self.pick())
         text = f"{self.chance.choice(SUBJECTS)} number {len(self.ids)}"
         return self.x.world.compose(text, author=self.chance.choice(AUTHORS), **references)
 
@@ -99,6 +99,12 @@ class Poster(threading.Thread):
     def pick(self):
         """Of the newest, as people do."""
         return self.chance.choice(self.ids[-200:])
+
+    def find_original(self, post_id):
+        """X has no retweets of retweets: whoever repeats one repeats its original."""
+        references = self.x.world.posts[post_id].get("referenced_tweets", [])
+        originals = [ref["id"] for ref in references if ref["type"] == "retweeted"]
+        return originals[0] if originals else post_id
 
     def is_whole(self, post_id):
         """Neither deleted nor an old version nor a retweet."""
