@@ -1,6 +1,5 @@
 """The ledger of a source, in the database."""
 
-import logging
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -16,8 +15,6 @@ from .sources.ledger import Gap, Ledger, LedgerUnavailable, Reads, Track
 # What a wall shows at the most, and how far back X wants its deletions honoured.
 ON_SCREENS = 200
 RECHECKED = timedelta(days=1)
-
-logger = logging.getLogger(__name__)
 
 
 @contextmanager
